@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vicinal/control.h"
+#include "vicinal/file.h"
+#include "vicinal/idset.h"
+#include "vicinal/memory.h"
+#include "vicinal/types.h"
+#include "vicinal/view.h"
+
+namespace vicinal {
+
+struct HnswParams {
+  CodecKind codec = CodecKind::kFloat32;    ///< what the walk looks at: kFloat32, kFloat16, kSq8, kSq4
+  RefineKind refine = RefineKind::kNone;    ///< what re-ranks the candidates of the walk
+  std::uint32_t links = 16;                 ///< edges per node above the base layer; twice that on it
+  std::uint32_t build_ef = 200;             ///< candidates weighed per insertion
+  std::uint64_t seed = 0;                   ///< the only source of randomness
+};
+
+struct HnswSearch {
+  std::uint32_t ef = 64;      ///< candidates kept per query; at least k is always kept
+  std::uint32_t rerank = 0;   ///< candidates compared with the refine store; 0 chooses from k and ef
+  Allowed allowed;
+};
+
+/// What the searches of one call did, summed over its queries.
+struct HnswStats {
+  std::uint64_t hops = 0;       ///< nodes whose links were read
+  std::uint64_t distances = 0;  ///< codes compared
+  std::uint64_t reranked = 0;   ///< refine rows compared
+  std::uint64_t scanned = 0;    ///< queries answered by exact scan of the allowed rows
+};
+
+/// Navigable small-world graph (Malkov & Yashunin, IEEE TPAMI 42(4), 2020), built in batches so
+/// that the graph is the same for any number of threads.
+/// Any number of searches may run beside one another and beside add(), remove() and save().
+class HnswIndex {
+ public:
+  /// Throws ArgumentError: dim 0 or above kMaxDim, links outside 2..512, build_ef < 1, codec not
+  /// held, kFloat32 codes with a refine store that adds nothing.
+  HnswIndex(std::size_t dim, Metric metric, HnswParams params = {});
+  ~HnswIndex();
+  HnswIndex(HnswIndex&&) noexcept;
+  HnswIndex& operator=(HnswIndex&&) noexcept;
+
+  std::size_t dim() const noexcept;
+  Metric metric() const noexcept;
+  const HnswParams& params() const noexcept;
+  std::size_t size() const;     ///< rows that a search can return
+  std::size_t removed() const;  ///< rows removed but still walked through, until compact()
+
+  /// As FlatIndex::add. A cancelled add() keeps the rows of the batches it finished.
+  void add(const VectorsView& rows, const std::int64_t* ids = nullptr, const RunOptions& run = {});
+  void remove(const std::int64_t* ids, std::size_t count);
+  bool contains(std::int64_t id) const;
+  void get(std::int64_t id, float* out) const;  ///< from the finest store kept
+  std::vector<std::int64_t> ids() const;
+
+  /// Builds the graph again without the removed rows and gives their memory back.
+  void compact(const RunOptions& run = {});
+  /// Renumbers rows inside so that neighbours lie near one another in memory; ids stay.
+  void reorder(const RunOptions& run = {});
+
+  void search(const VectorsView& queries, const HnswSearch& how, MatrixView<std::int64_t> ids,
+              MatrixView<float> distances, const RunOptions& run = {},
+              HnswStats* stats = nullptr) const;
+
+  MemoryReport memory() const;
+  void save(const std::string& path, const std::string& metadata = {}, const RunOptions& run = {}) const;
+  static HnswIndex open(const std::string& path, OpenMode mode = OpenMode::kMap);
+
+  struct Impl;
+
+ private:
+  explicit HnswIndex(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vicinal

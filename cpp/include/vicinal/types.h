@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vicinal {
+
+/// Smaller is nearer for each: squared L2, negative inner product, 1 - cosine.
+enum class Metric : std::uint8_t { kL2, kInnerProduct, kCosine };
+
+/// What callers hand in. Indexes convert block by block; nobody copies the whole input.
+enum class ElementType : std::uint8_t { kFloat64, kFloat32, kFloat16, kInt8, kUint8 };
+
+/// What a row is stored as. kSq8 and kSq4 keep an offset and a scale per vector (LVQ).
+enum class CodecKind : std::uint8_t { kFloat32, kFloat16, kBfloat16, kInt8, kUint8, kSq8, kSq4 };
+
+/// Finer rows kept beside the codes, read only for the last candidates.
+enum class RefineKind : std::uint8_t { kNone, kFloat16, kFloat32 };
+
+constexpr std::size_t kMaxDim = 32768;          ///< so that integer dot products fit 32 bits
+constexpr std::uint32_t kNoRow = 0xFFFFFFFFu;   ///< rows are numbered below this
+constexpr std::int64_t kNoId = -1;              ///< pads results; external ids are >= 0
+
+const char* name(Metric metric) noexcept;
+const char* name(ElementType type) noexcept;
+const char* name(CodecKind codec) noexcept;
+const char* name(RefineKind refine) noexcept;
+std::size_t bytes(ElementType type) noexcept;
+
+}  // namespace vicinal
