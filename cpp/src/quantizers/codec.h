@@ -53,6 +53,7 @@ class Query {
   unsigned ahead_ = 4;
   kernels::ScalarQuery scalar_{};
   Scratch<float> values_;
+  Scratch<float> row_;
   Scratch<std::int8_t> codes_;
 };
 
@@ -85,9 +86,10 @@ class Codec {
               std::size_t first_row = 0) const;
   void decode(const std::byte* rows, std::size_t n, float* out, std::size_t out_stride) const;
 
+  /// kInt8/kUint8: a query that is not whole numbers in range is an ArgumentError.
   void prepare(const float* query, Precision precision, Query& out) const;
   /// The stored row itself becomes the query: distances between stored rows. Under inner product
-  /// of scalar codes this decodes first; else it costs next to nothing and `row` must stay alive.
+  /// of scalar codes this decodes first; scalar codes under L2 need next to nothing.
   void prepare_row(const std::byte* row, Query& out) const;
 
  private:
