@@ -1,0 +1,116 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "kernels/cpu.h"
+#include "kernels/scalar/scalar.h"
+#include "vicinal/cpu.h"
+#include "vicinal/errors.h"
+
+namespace vicinal::kernels {
+namespace {
+
+constexpr CpuBit kAllBits[] = {kAvx2,    kFma,     kF16c,     kSse42,    kPopcnt,
+                               kAvx512f, kAvx512bw, kAvx512dq, kAvx512vl, kAvx512vnni};
+
+// Best first; the first one this CPU can run wins.
+const Table kTables[] = {
+    {"scalar",
+     0,
+     {&scalar::f32, &scalar::f16, &scalar::bf16, &scalar::i8, &scalar::u8, &scalar::sq8,
+      &scalar::sq4, &scalar::sq8_int, &scalar::sq4_int},
+     &scalar::tile,
+     scalar::below,
+     scalar::to_f16,
+     scalar::to_bf16,
+     scalar::crc32c},
+};
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::vector<std::string> names_of(std::uint64_t bits) {
+  std::vector<std::string> names;
+  for (const CpuBit bit : kAllBits) {
+    if ((bits & bit) != 0) names.emplace_back(cpu_bit_name(bit));
+  }
+  return names;
+}
+
+std::vector<std::string> levels_for(std::uint64_t bits) {
+  std::vector<std::string> names;
+  for (const Table& table : kTables) {
+    if ((table.needs & ~bits) == 0) names.emplace_back(table.name);
+  }
+  return names;
+}
+
+bool is_wish(const char* wanted) { return wanted != nullptr && *wanted != '\0'; }
+
+struct Choice {
+  const Table* table;
+  bool forced;
+};
+
+const Choice& choice() {
+  // A throwing initialiser leaves the static unset, so the next call reads the variable again.
+  static const Choice made = [] {
+    const char* wanted = std::getenv("VICINAL_ISA");
+    return Choice{&choose(wanted, cpu_bits()), is_wish(wanted)};
+  }();
+  return made;
+}
+
+}  // namespace
+
+const Table& choose(const char* wanted, std::uint64_t bits) {
+  for (const Table& table : kTables) {
+    const std::uint64_t lacking = table.needs & ~bits;
+    if (!is_wish(wanted)) {
+      if (lacking == 0) return table;
+      continue;
+    }
+    if (wanted != std::string(table.name)) continue;
+    if (lacking == 0) return table;
+    throw ConfigError("VICINAL_ISA asks for " + std::string(wanted) + ", but this CPU lacks " +
+                      join(names_of(lacking)) + "; available here: " + join(levels_for(bits)));
+  }
+  throw ConfigError("VICINAL_ISA asks for \"" + std::string(wanted) +
+                    "\", which is no level of this build; available here: " +
+                    join(levels_for(bits)));
+}
+
+const Table& active() { return *choice().table; }
+
+const std::vector<const Table*>& available() {
+  static const std::vector<const Table*> levels = [] {
+    std::vector<const Table*> found;
+    const std::uint64_t bits = cpu_bits();
+    for (const Table& table : kTables) {
+      if ((table.needs & ~bits) == 0) found.push_back(&table);
+    }
+    return found;
+  }();
+  return levels;
+}
+
+}  // namespace vicinal::kernels
+
+namespace vicinal {
+
+CpuInfo cpu_info() {
+  CpuInfo info;
+  const std::uint64_t bits = kernels::cpu_bits();
+  info.brand = kernels::cpu_brand();
+  info.features = kernels::names_of(bits);
+  info.available = kernels::levels_for(bits);
+  info.active = kernels::active().name;
+  info.forced = kernels::choice().forced;
+  return info;
+}
+
+}  // namespace vicinal
