@@ -1,0 +1,214 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "vicinal/errors.h"
+
+namespace vicinal::python {
+namespace {
+
+std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
+
+std::string shown(py::handle value) {
+  std::string full = py::repr(value).cast<std::string>();
+  constexpr std::size_t kLongest = 80;
+  if (full.size() > kLongest) {
+    full.resize(kLongest);
+    full += "...";
+  }
+  return full;
+}
+
+template <class Kind>
+struct Named {
+  const char* name;
+  Kind kind;
+};
+
+constexpr Named<Metric> kMetrics[] = {
+    {"l2", Metric::kL2}, {"ip", Metric::kInnerProduct}, {"cosine", Metric::kCosine}};
+constexpr Named<CodecKind> kCodecs[] = {
+    {"float32", CodecKind::kFloat32}, {"float16", CodecKind::kFloat16},
+    {"bfloat16", CodecKind::kBfloat16}, {"int8", CodecKind::kInt8},
+    {"uint8", CodecKind::kUint8},       {"sq8", CodecKind::kSq8},
+    {"sq4", CodecKind::kSq4}};
+constexpr Named<RefineKind> kRefines[] = {{"none", RefineKind::kNone},
+                                          {"float16", RefineKind::kFloat16},
+                                          {"float32", RefineKind::kFloat32}};
+
+template <class Kind, std::size_t N>
+Kind from_name(py::handle value, const char* argument, const Named<Kind> (&table)[N]) {
+  if (!py::isinstance<py::str>(value)) {
+    throw py::type_error(std::string(argument) + " must be a string, got " + type_name(value));
+  }
+  const auto name = value.cast<std::string>();
+  std::string wanted;
+  for (const auto& entry : table) {
+    if (name == entry.name) return entry.kind;
+    wanted += (wanted.empty() ? "'" : ", '") + std::string(entry.name) + "'";
+  }
+  throw ArgumentError(std::string(argument) + " must be one of " + wanted + ", got " +
+                      shown(value));
+}
+
+template <class Kind, std::size_t N>
+const char* to_name(Kind kind, const Named<Kind> (&table)[N]) noexcept {
+  for (const auto& entry : table) {
+    if (entry.kind == kind) return entry.name;
+  }
+  return "unknown";
+}
+
+ElementType element_type(const py::array& array, const char* argument) {
+  const py::dtype type = array.dtype();
+  const char order = type.byteorder();
+  if (order == '=' || order == '|') {
+    switch (type.char_()) {
+      case 'd': return ElementType::kFloat64;
+      case 'f': return ElementType::kFloat32;
+      case 'e': return ElementType::kFloat16;
+      case 'b': return ElementType::kInt8;
+      case 'B': return ElementType::kUint8;
+      default: break;
+    }
+  }
+  throw py::type_error(std::string(argument) + " holds " + py::str(type).cast<std::string>() +
+                       "; wanted float64, float32, float16, int8 or uint8");
+}
+
+}  // namespace
+
+VectorsView vectors(const py::array& array, const char* argument) {
+  const ElementType type = element_type(array, argument);
+  switch (array.ndim()) {
+    case 1:
+      return {array.data(), type, 1, static_cast<std::size_t>(array.shape(0)), 0,
+              array.strides(0)};
+    case 2:
+      return {array.data(),
+              type,
+              static_cast<std::size_t>(array.shape(0)),
+              static_cast<std::size_t>(array.shape(1)),
+              array.strides(0),
+              array.strides(1)};
+    default:
+      throw ArgumentError(std::string(argument) + " has " + std::to_string(array.ndim()) +
+                          " dimensions; wanted 2 (one vector per row), or 1 for a single vector");
+  }
+}
+
+std::int64_t whole(py::handle value, const char* argument, std::int64_t least, std::int64_t most) {
+  const bool is_bool = PyBool_Check(value.ptr()) != 0;
+  py::object index;
+  if (!is_bool && PyLong_Check(value.ptr()) == 0) {
+    index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+    if (!index) PyErr_Clear();
+  }
+  PyObject* const number = index ? index.ptr() : value.ptr();
+  if (is_bool || PyLong_Check(number) == 0) {
+    throw py::type_error(std::string(argument) + " must be a whole number, got " +
+                         type_name(value) + " " + shown(value));
+  }
+  int overflow = 0;
+  const long long got = PyLong_AsLongLongAndOverflow(number, &overflow);
+  if (got == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+  if (overflow != 0 || got < least || got > most) {
+    throw ArgumentError(std::string(argument) + " must be from " + std::to_string(least) + " to " +
+                        std::to_string(most) + ", got " + shown(value));
+  }
+  return got;
+}
+
+std::uint32_t count32(py::handle value, const char* argument, std::uint32_t least) {
+  return static_cast<std::uint32_t>(
+      whole(value, argument, least, std::numeric_limits<std::uint32_t>::max()));
+}
+
+std::uint64_t seed64(py::handle value) {
+  return static_cast<std::uint64_t>(
+      whole(value, "seed", 0, std::numeric_limits<std::int64_t>::max()));
+}
+
+float real(py::handle value, const char* argument) {
+  const double got = PyFloat_AsDouble(value.ptr());
+  if (got == -1.0 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::type_error(std::string(argument) + " must be a number, got " + type_name(value) +
+                         " " + shown(value));
+  }
+  if (std::isnan(got)) throw ArgumentError(std::string(argument) + " must be a number, got nan");
+  return static_cast<float>(got);
+}
+
+Ids ids_array(py::handle value, const char* argument) {
+  if (!py::isinstance<Ids>(value)) {
+    throw py::type_error(std::string(argument) +
+                         " must be an int64 array without gaps, got " + type_name(value));
+  }
+  auto ids = py::reinterpret_borrow<Ids>(value);
+  if (ids.ndim() != 1) {
+    throw ArgumentError(std::string(argument) + " has " + std::to_string(ids.ndim()) +
+                        " dimensions; wanted 1");
+  }
+  return ids;
+}
+
+Allowed allowed(py::handle value) {
+  Allowed out;
+  if (value.is_none()) return out;
+  if (!py::isinstance<py::array>(value)) {
+    throw py::type_error("allow must be an array of bool or of integers, got " + type_name(value));
+  }
+  const auto array = py::reinterpret_borrow<py::array>(value);
+  const bool plain = (array.flags() & py::array::c_style) != 0;
+  const char kind = array.dtype().char_();
+  if (array.ndim() != 1 || !plain) {
+    throw ArgumentError("allow must have 1 dimension and no gaps, got " +
+                        std::to_string(array.ndim()));
+  }
+  out.count = static_cast<std::size_t>(array.shape(0));
+  if (kind == '?') {
+    out.mask = static_cast<const std::uint8_t*>(array.data());
+  } else if (py::isinstance<Ids>(value)) {
+    out.ids = static_cast<const std::int64_t*>(array.data());
+  } else {
+    throw py::type_error("allow holds " + py::str(array.dtype()).cast<std::string>() +
+                         "; wanted bool (one per id) or int64 ids");
+  }
+  return out;
+}
+
+std::string path(py::handle bytes) {
+  auto text = py::cast<std::string>(bytes);
+  if (text.find('\0') != std::string::npos) {
+    throw ArgumentError("path must not hold a null byte, got " + shown(bytes));
+  }
+  return text;
+}
+
+Metric metric(py::handle name) { return from_name(name, "metric", kMetrics); }
+CodecKind codec(py::handle name) { return from_name(name, "codec", kCodecs); }
+RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
+const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
+const char* text(CodecKind codec) noexcept { return to_name(codec, kCodecs); }
+const char* text(RefineKind refine) noexcept { return to_name(refine, kRefines); }
+
+Answers::Answers(std::size_t queries_, std::size_t k_)
+    : queries(queries_),
+      k(k_),
+      ids({queries_, k_}),
+      distances({queries_, k_}),
+      ids_data(ids.mutable_data()),
+      distances_data(distances.mutable_data()) {}
+
+py::list parts(const MemoryReport& report) {
+  py::list out;
+  for (const MemoryPart& part : report) {
+    out.append(py::make_tuple(part.name, part.bytes, part.mapped));
+  }
+  return out;
+}
+
+}  // namespace vicinal::python

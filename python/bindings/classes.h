@@ -1,0 +1,13 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace vicinal::python {
+
+// One file each.
+void bind_cpu(pybind11::module_& module);
+void bind_file(pybind11::module_& module);
+void bind_flat(pybind11::module_& module);
+void bind_hnsw(pybind11::module_& module);
+
+}  // namespace vicinal::python

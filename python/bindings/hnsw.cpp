@@ -1,0 +1,95 @@
+#include "vicinal/hnsw.h"
+
+#include "classes.h"
+#include "index.h"
+
+namespace vicinal::python {
+namespace {
+
+HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec_name,
+               py::handle refine_name, py::handle links, py::handle build_ef, py::handle seed) {
+  HnswParams params;
+  params.codec = codec(codec_name);
+  params.refine = refine(refine_name);
+  params.links = count32(links, "links");
+  params.build_ef = count32(build_ef, "build_ef");
+  params.seed = seed64(seed);
+  return HnswIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)), metric(metric_name),
+                   params);
+}
+
+HnswSearch how(py::handle ef, py::handle rerank, py::handle allow) {
+  HnswSearch out;
+  out.ef = count32(ef, "ef");
+  if (!rerank.is_none()) out.rerank = count32(rerank, "rerank");
+  out.allowed = allowed(allow);
+  return out;
+}
+
+Run::Length length(const VectorsView& queries) {
+  return queries.rows < kShortQueries ? Run::Length::kShort : Run::Length::kLong;
+}
+
+py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
+                 py::handle rerank, py::handle allow, py::handle threads, py::handle progress) {
+  const VectorsView queries = vectors(array, "queries");
+  const HnswSearch params = how(ef, rerank, allow);
+  const Run run(threads, progress, length(queries));
+  Answers answers(queries.rows, neighbours(k));
+  {
+    const py::gil_scoped_release released;
+    self.search(queries, params, answers.ids_view(), answers.distances_view(), run.options());
+  }
+  return answers.take();
+}
+
+py::tuple search_stats(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
+                       py::handle rerank, py::handle allow, py::handle threads) {
+  const VectorsView queries = vectors(array, "queries");
+  const HnswSearch params = how(ef, rerank, allow);
+  const Run run(threads, py::none());
+  Answers answers(queries.rows, neighbours(k));
+  HnswStats stats;
+  {
+    const py::gil_scoped_release released;
+    self.search(queries, params, answers.ids_view(), answers.distances_view(), run.options(),
+                &stats);
+  }
+  return py::make_tuple(stats.hops, stats.distances, stats.reranked, stats.scanned);
+}
+
+void compact(HnswIndex& self, py::handle threads, py::handle progress) {
+  const Run run(threads, progress);
+  const py::gil_scoped_release released;
+  self.compact(run.options());
+}
+
+void reorder(HnswIndex& self, py::handle threads, py::handle progress) {
+  const Run run(threads, progress);
+  const py::gil_scoped_release released;
+  self.reorder(run.options());
+}
+
+}  // namespace
+
+void bind_hnsw(py::module_& module) {
+  py::class_<HnswIndex> bound(module, "HnswIndex");
+  bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"),
+            py::arg("refine"), py::arg("links"), py::arg("build_ef"), py::arg("seed"));
+  bind_common(bound);
+  using Self = const HnswIndex&;
+  bound.def_property_readonly("codec", [](Self self) { return text(self.params().codec); });
+  bound.def_property_readonly("refine", [](Self self) { return text(self.params().refine); });
+  bound.def_property_readonly("links", [](Self self) { return self.params().links; });
+  bound.def_property_readonly("build_ef", [](Self self) { return self.params().build_ef; });
+  bound.def_property_readonly("seed", [](Self self) { return self.params().seed; });
+  bound.def("removed", &HnswIndex::removed, py::call_guard<py::gil_scoped_release>());
+  bound.def("compact", compact, py::arg("threads"), py::arg("progress"));
+  bound.def("reorder", reorder, py::arg("threads"), py::arg("progress"));
+  bound.def("search", search, py::arg("queries").noconvert(), py::arg("k"), py::arg("ef"),
+            py::arg("rerank"), py::arg("allow"), py::arg("threads"), py::arg("progress"));
+  bound.def("search_stats", search_stats, py::arg("queries").noconvert(), py::arg("k"),
+            py::arg("ef"), py::arg("rerank"), py::arg("allow"), py::arg("threads"));
+}
+
+}  // namespace vicinal::python
