@@ -7,7 +7,8 @@
 namespace vicinal {
 
 /// Bytes that are either allocated here (64-byte aligned; 2 MiB aligned and advised to huge pages
-/// from 2 MiB on; zeroed; 64 readable bytes follow the end) or borrowed from a mapped file kept alive by an owner.
+/// from 2 MiB on; zeroed; 64 readable bytes follow the end) or borrowed from a mapped file kept alive
+/// by an owner. Large buffers take real memory only as they are first written.
 /// Movable, not copyable. Allocation failure throws std::bad_alloc.
 class Buffer {
  public:
@@ -26,9 +27,11 @@ class Buffer {
   ~Buffer();
 
  private:
+  void release() noexcept;
+
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  std::size_t allocated_ = 0;
+  std::size_t allocated_ = 0;  // bytes taken from the system, 0 if borrowed
   std::shared_ptr<const void> owner_;
 };
 

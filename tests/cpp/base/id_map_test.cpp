@@ -1,0 +1,68 @@
+#include "base/id_map.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <unordered_map>
+
+#include "base/random.h"
+
+namespace vicinal {
+namespace {
+
+TEST(IdMap, BehavesAsAMapUnderRandomUse) {
+  for (std::int64_t step : {std::int64_t{1}, std::int64_t{1} << 20, std::int64_t{1} << 52}) {
+    IdMap map;
+    std::unordered_map<std::int64_t, std::uint32_t> want;
+    for (std::uint64_t i = 0; i < 60'000; ++i) {
+      // Few enough ids that insertions, repeats and erasures meet.
+      const auto id = static_cast<std::int64_t>(random_below(2000, 5, 0, i)) * step;
+      const auto row = static_cast<std::uint32_t>(i);
+      switch (random_below(4, 5, 1, i)) {
+        case 0:
+        case 1: ASSERT_EQ(map.insert(id, row), want.emplace(id, row).second); break;
+        case 2: ASSERT_EQ(map.erase(id), want.erase(id) == 1); break;
+        default:
+          map.assign(id, row);
+          want[id] = row;
+      }
+      ASSERT_EQ(map.size(), want.size());
+    }
+    for (std::int64_t i = 0; i < 2000; ++i) {
+      const auto found = want.find(i * step);
+      EXPECT_EQ(map.find(i * step), found == want.end() ? kNoRow : found->second);
+    }
+  }
+}
+
+TEST(IdMap, EmptyAndExtremeIds) {
+  IdMap map;
+  EXPECT_EQ(map.find(0), kNoRow);
+  EXPECT_EQ(map.find(kNoId), kNoRow);
+  EXPECT_FALSE(map.erase(0));
+  EXPECT_EQ(map.bytes(), 0u);
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  EXPECT_TRUE(map.insert(most, 1));
+  EXPECT_TRUE(map.insert(0, 2));
+  EXPECT_FALSE(map.insert(most, 3));
+  EXPECT_EQ(map.find(most), 1u);
+  EXPECT_EQ(map.find(kNoId), kNoRow);
+  EXPECT_FALSE(map.erase(kNoId));
+  map.clear();
+  EXPECT_EQ(map.size(), 0u);
+  EXPECT_EQ(map.find(most), kNoRow);
+}
+
+TEST(IdMap, ReserveKeepsWhatIsThereAndSparesGrowth) {
+  IdMap map;
+  map.insert(11, 1);
+  map.reserve(10'000);
+  const std::size_t bytes = map.bytes();
+  for (std::int64_t i = 0; i < 9'999; ++i) map.assign(i * 7 + 100, static_cast<std::uint32_t>(i));
+  EXPECT_EQ(map.bytes(), bytes);
+  EXPECT_EQ(map.find(11), 1u);
+}
+
+}  // namespace
+}  // namespace vicinal
