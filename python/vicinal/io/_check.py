@@ -1,0 +1,172 @@
+"""What every reader and writer here shares: errors, sizes, row ranges, safe replacement."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+PathLike: TypeAlias = str | os.PathLike[str]
+Rows: TypeAlias = int | slice | None
+
+BLOCK_ROWS = 16384  # rows written or checked at a time: megabytes, not gigabytes
+# Deflate cannot shrink data more than 1032 times, so a larger claim is a lie.
+MAX_DEFLATE_RATIO = 1032
+
+
+def format_error(path: PathLike, offset: int, what: str) -> Exception:
+    """Make the error for a damaged file; it carries ``path`` and ``offset`` as attributes."""
+    from vicinal.errors import FormatError
+
+    error: Exception = FormatError(f"{os.fspath(path)}: at byte {offset}: {what}")
+    with contextlib.suppress(AttributeError):
+        error.path = os.fspath(path)  # type: ignore[attr-defined]
+        error.offset = offset  # type: ignore[attr-defined]
+    return error
+
+
+def is_format_error(error: BaseException) -> bool:
+    """Tell whether a reader here, or the core, has already said what is wrong with a file."""
+    from vicinal.errors import FormatError
+
+    return isinstance(error, FormatError)
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import a package that only some formats need, or say how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ImportError(
+            f"this format needs the package {package}: pip install 'vicinal[{extra}]'"
+        ) from error
+
+
+def file_bytes(path: PathLike) -> int:
+    """Return the length of a regular file in bytes; OSError if it cannot be looked at."""
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder, wanted a file")
+    return target.stat().st_size
+
+
+def row_slice(rows: Rows, count: int) -> slice:
+    """Turn ``rows`` into a forward slice of ``count`` rows with plain bounds.
+
+    An int means that many rows from the front. Asking for more rows than there are gives all.
+    """
+    if rows is None:
+        return slice(0, count, 1)
+    if isinstance(rows, slice):
+        start, stop, step = rows.indices(count)
+        if step < 1:
+            raise ValueError(f"rows has step {step}, wanted a step of 1 or more")
+        return slice(start, max(start, stop), step)
+    if rows < 0:
+        raise ValueError(f"rows is {rows}, wanted 0 or more")
+    return slice(0, min(int(rows), count), 1)
+
+
+def map_array(
+    path: PathLike,
+    dtype: npt.DTypeLike,
+    offset: int,
+    shape: tuple[int, ...],
+    *,
+    mmap: bool,
+    fortran: bool = False,
+) -> Array:
+    """Make an array over ``path`` from ``offset``: mapped read-only, or read into memory.
+
+    The caller has checked that the bytes are there.
+    """
+    order: Any = "F" if fortran else "C"
+    if 0 in shape:  # nothing to map, and an empty mapping is an error
+        return np.empty(shape, dtype=dtype, order=order)
+    if mmap:
+        mapped = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)
+        return mapped.view(np.ndarray)
+    count = int(np.prod(shape, dtype=np.int64))
+    flat = np.fromfile(path, dtype=dtype, count=count, offset=offset)
+    if flat.size != count:
+        raise format_error(path, offset, f"holds {flat.size} values, wanted {count}")
+    return flat.reshape(shape, order=order)
+
+
+def native(array: Array) -> Array:
+    """Return the array in this machine's byte order; the same object if it is already."""
+    if array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def as_matrix(array: npt.ArrayLike, name: str = "array") -> Array:
+    """Return the array-like as a 2-D array of numbers; ValueError otherwise."""
+    out = np.asarray(array)
+    if out.ndim != 2:
+        raise ValueError(f"{name} has {out.ndim} dimensions, wanted 2")
+    if out.dtype.kind not in "fiub":
+        raise ValueError(f"{name} holds {out.dtype}, wanted numbers")
+    return out
+
+
+def lossless(array: Array, dtype: np.dtype[Any], name: str, path: PathLike) -> Array:
+    """Return the block as ``dtype``; ValueError if a whole number would not survive.
+
+    Rounding a wider float to a narrower one is what the format means and is allowed.
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        out = array.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(out.astype(np.float64), array):
+        raise ValueError(
+            f"{name} holds values that {np.dtype(dtype)} cannot hold exactly, as {path} needs"
+        )
+    return out
+
+
+def blocks(array: Array, rows: int = BLOCK_ROWS) -> Iterator[Array]:
+    """Yield consecutive groups of rows, so that a mapped source is never copied whole."""
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
+
+
+@contextlib.contextmanager
+def replacing(path: PathLike) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; move it over, synced, if the block succeeds."""
+    target = Path(path)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.name}.", suffix=".part", dir=target.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; what a user writes should follow the umask.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def replacing_file(path: PathLike) -> Iterator[BinaryIO]:
+    """As `replacing`, with the temporary file open for writing."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        yield file
