@@ -326,6 +326,10 @@ void Codec::prepare_row(const std::byte* row, Query& out) const {
     use(row_type(Precision::kFast), &q, out);
     return;
   }
+  if (kind_ == CodecKind::kFloat32 && stride_ % 64 == 0) {  // already as a query must be
+    use(RowType::kF32, row, out);
+    return;
+  }
   float* own = out.row_.get(dim_ + kQueryPad);
   decode(row, 1, own, dim_);
   prepare(own, Precision::kFast, out);

@@ -1,0 +1,222 @@
+#include "vicinal/hnsw.h"
+
+#include <utility>
+
+#include "indexes/hnsw_impl.h"
+#include "vicinal/errors.h"
+
+namespace vicinal {
+
+using indexes::Snapshot;
+using quantizers::Codec;
+
+HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
+    : dim(dim_), metric(metric_), params(params_) {
+  const auto number = [](std::uint64_t n) { return std::to_string(n); };
+  if (dim == 0 || dim > kMaxDim) {
+    throw ArgumentError("dim is " + number(dim) + "; wanted 1 to " + number(kMaxDim));
+  }
+  if (params.links < 2 || params.links > 512) {
+    throw ArgumentError("links is " + number(params.links) + "; wanted 2 to 512");
+  }
+  if (params.build_ef < 1) throw ArgumentError("build_ef is 0; wanted 1 or more");
+  switch (params.codec) {
+    case CodecKind::kFloat32:
+    case CodecKind::kFloat16:
+    case CodecKind::kSq8:
+    case CodecKind::kSq4: break;
+    default:
+      throw ArgumentError(std::string("codec is ") + name(params.codec) +
+                          "; an HNSW index takes float32, float16, sq8 or sq4");
+  }
+  const bool finer = params.refine == RefineKind::kNone || params.codec == CodecKind::kSq8 ||
+                     params.codec == CodecKind::kSq4 ||
+                     (params.codec == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
+  if (!finer) {
+    throw ArgumentError(std::string("refine is ") + name(params.refine) +
+                        ", which is no finer than the codec " + name(params.codec));
+  }
+  if (params.refine != RefineKind::kNone) {
+    refine = Codec::restore(params.refine == RefineKind::kFloat16 ? CodecKind::kFloat16
+                                                                  : CodecKind::kFloat32,
+                            dim, metric, {});
+  }
+}
+
+HnswIndex::Impl::View HnswIndex::Impl::view() const {
+  const std::lock_guard<std::mutex> lock(view_mutex_);
+  return view_;
+}
+
+void HnswIndex::Impl::publish(const Snapshot& next) {
+  auto at = std::make_shared<const Snapshot>(next);
+  const std::lock_guard<std::mutex> lock(view_mutex_);
+  view_.at.swap(at);
+}
+
+void HnswIndex::Impl::set_codecs(std::shared_ptr<const Codec> codec,
+                                 std::shared_ptr<const Codec> build_codec) {
+  const std::lock_guard<std::mutex> lock(view_mutex_);
+  view_.codec = std::move(codec);
+  view_.build_codec = std::move(build_codec);
+}
+
+void HnswIndex::Impl::ensure_map() const {
+  const std::lock_guard<std::mutex> lock(map_mutex_);
+  if (map_ready_) return;
+  const View now = view();
+  if (now.at) {
+    map_.reserve(now.at->live());
+    for (std::uint32_t row = 0; row < now.at->rows; ++row) {
+      if (now.at->dead && now.at->dead->test(row)) continue;
+      map_.insert(now.at->state->id(row), row);
+    }
+  }
+  map_ready_ = true;
+}
+
+std::uint32_t HnswIndex::Impl::find(std::int64_t id) const {
+  const View now = view();
+  if (!now.at || id < 0) return kNoRow;
+  if (now.at->state->ids.size() == 0) {
+    if (id >= static_cast<std::int64_t>(now.at->rows)) return kNoRow;
+    const auto row = static_cast<std::uint32_t>(id);
+    return now.at->dead && now.at->dead->test(row) ? kNoRow : row;
+  }
+  ensure_map();
+  return map_.find(id);
+}
+
+std::vector<std::uint32_t> HnswIndex::Impl::find_all(const std::int64_t* ids,
+                                                     std::size_t count) const {
+  std::vector<std::uint32_t> rows(count);
+  IdMap seen;
+  for (std::size_t i = 0; i < count; ++i) {
+    rows[i] = find(ids[i]);
+    const auto fail = [&](const char* why) {
+      throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
+    };
+    if (rows[i] == kNoRow) fail(", which this index does not hold");
+    if (!seen.insert(ids[i], 0)) fail(" for the second time");
+  }
+  return rows;
+}
+
+void HnswIndex::Impl::remember(const Snapshot& at, std::uint32_t first) {
+  const std::lock_guard<std::mutex> lock(map_mutex_);
+  const bool table = at.state->ids.size() != 0;
+  for (std::uint32_t row = first; row < at.rows; ++row) {
+    const std::int64_t id = at.state->id(row);
+    next_id = std::max(next_id, id + 1);
+    if (table && map_ready_) map_.insert(id, row);
+  }
+}
+
+void HnswIndex::Impl::forget(const std::int64_t* ids, std::size_t count) {
+  const std::lock_guard<std::mutex> lock(map_mutex_);
+  for (std::size_t i = 0; map_ready_ && i < count; ++i) map_.erase(ids[i]);
+}
+
+void HnswIndex::Impl::renumbered() {
+  const std::lock_guard<std::mutex> lock(map_mutex_);
+  map_ = {};
+  map_ready_ = false;
+}
+
+HnswIndex::HnswIndex(std::size_t dim, Metric metric, HnswParams params)
+    : impl_(std::make_unique<Impl>(dim, metric, params)) {}
+HnswIndex::HnswIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HnswIndex::~HnswIndex() = default;
+HnswIndex::HnswIndex(HnswIndex&&) noexcept = default;
+HnswIndex& HnswIndex::operator=(HnswIndex&&) noexcept = default;
+
+std::size_t HnswIndex::dim() const noexcept { return impl_->dim; }
+Metric HnswIndex::metric() const noexcept { return impl_->metric; }
+const HnswParams& HnswIndex::params() const noexcept { return impl_->params; }
+
+std::size_t HnswIndex::size() const {
+  const auto at = impl_->view().at;
+  return at ? at->live() : 0;
+}
+
+std::size_t HnswIndex::removed() const {
+  const auto at = impl_->view().at;
+  return at ? at->removed : 0;
+}
+
+void HnswIndex::add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run) {
+  impl_->add(rows, ids, run);
+}
+void HnswIndex::remove(const std::int64_t* ids, std::size_t count) { impl_->remove(ids, count); }
+void HnswIndex::compact(const RunOptions& run) { impl_->compact(run); }
+void HnswIndex::reorder(const RunOptions& run) { impl_->reorder(run); }
+
+bool HnswIndex::contains(std::int64_t id) const {
+  const std::shared_lock<std::shared_mutex> lock(impl_->writer);
+  return impl_->find(id) != kNoRow;
+}
+
+void HnswIndex::get(std::int64_t id, float* out) const {
+  const std::shared_lock<std::shared_mutex> lock(impl_->writer);
+  const std::uint32_t row = impl_->find_all(&id, 1).front();
+  const Impl::View now = impl_->view();
+  const Codec& codec = impl_->refine ? *impl_->refine : *now.codec;
+  const Buffer& store = impl_->refine ? now.at->state->refine : now.at->state->codes;
+  codec.decode(store.data() + std::size_t{row} * codec.stride(), 1, out, impl_->dim);
+}
+
+std::vector<std::int64_t> HnswIndex::ids() const {
+  const auto at = impl_->view().at;
+  std::vector<std::int64_t> out;
+  if (!at) return out;
+  out.reserve(at->live());
+  for (std::uint32_t row = 0; row < at->rows; ++row) {
+    if (!at->dead || !at->dead->test(row)) out.push_back(at->state->id(row));
+  }
+  return out;
+}
+
+void HnswIndex::search(const VectorsView& queries, const HnswSearch& how,
+                       MatrixView<std::int64_t> ids, MatrixView<float> distances,
+                       const RunOptions& run, HnswStats* stats) const {
+  impl_->search(queries, how, ids, distances, run, stats);
+}
+
+MemoryReport HnswIndex::memory() const {
+  MemoryReport report;
+  const Impl::View now = impl_->view();
+  if (now.at) {
+    const indexes::State& s = *now.at->state;
+    const std::uint64_t rows = now.at->rows;
+    const std::uint64_t spare = s.capacity - rows;
+    std::uint64_t reserve = 0;
+    const auto part = [&](const char* what, const Buffer& buffer, std::uint64_t row_bytes) {
+      if (buffer.size() == 0) return;
+      const std::uint64_t unused = buffer.borrowed() ? 0 : spare * row_bytes;
+      report.push_back({what, buffer.size() - unused, buffer.borrowed()});
+      reserve += unused;
+    };
+    part("codes", s.codes, now.codec->stride());
+    if (impl_->refine) part("refine", s.refine, impl_->refine->stride());
+    part("links", s.base_links, std::uint64_t{s.width} * sizeof(indexes::Link));
+    part("ids", s.ids, sizeof(std::int64_t));
+    part("towers", s.towers, 0);
+    part("tower links", s.tower_links, 0);
+    if (reserve > 0) report.push_back({"reserve", reserve, false});
+    if (now.at->dead) report.push_back({"removed rows", now.at->dead->words().size() * 8, false});
+    report.push_back({"mean", now.codec->mean().size() * sizeof(float), false});
+  }
+  report.push_back({"search scratch", impl_->walks.bytes(), false});
+  return report;
+}
+
+void HnswIndex::save(const std::string& path, const std::string& metadata,
+                     const RunOptions& run) const {
+  impl_->save(path, metadata, run);
+}
+
+HnswIndex HnswIndex::open(const std::string& path, OpenMode mode) {
+  return HnswIndex(Impl::open(path, mode));
+}
+
+}  // namespace vicinal

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "indexes/hnsw_state.h"
+#include "indexes/hnsw_walk.h"
+#include "vicinal/hnsw.h"
+
+namespace vicinal {
+
+struct HnswIndex::Impl {
+  Impl(std::size_t dim, Metric metric, HnswParams params);
+
+  // Set once.
+  const std::size_t dim;
+  const Metric metric;
+  const HnswParams params;
+  std::shared_ptr<const quantizers::Codec> refine;  ///< null without a refine store
+
+  /// Held by whatever changes the index; shared by what must see it at rest.
+  mutable std::shared_mutex writer;
+  std::int64_t next_id = 0;  ///< one above the highest id ever given; guarded by `writer`
+  mutable indexes::WalkStore walks;
+
+  /// What searches see, and how they read it.
+  struct View {
+    std::shared_ptr<const indexes::Snapshot> at;             ///< null while nothing was added
+    std::shared_ptr<const quantizers::Codec> codec;          ///< likewise
+    std::shared_ptr<const quantizers::Codec> build_codec;    ///< compares stored rows
+  };
+  View view() const;
+  void publish(const indexes::Snapshot& next);
+  void set_codecs(std::shared_ptr<const quantizers::Codec> codec,
+                  std::shared_ptr<const quantizers::Codec> build_codec);
+  bool unit() const noexcept { return metric == Metric::kCosine; }
+
+  // Ids. Call with `writer` held, shared or not.
+  std::uint32_t find(std::int64_t id) const;  ///< kNoRow if absent or removed
+  void remember(const indexes::Snapshot& at, std::uint32_t first);  ///< rows from `first` on are new
+  void forget(const std::int64_t* ids, std::size_t count);
+  void renumbered();  ///< rows have new numbers: the map is made anew when next needed
+  std::vector<std::uint32_t> find_all(const std::int64_t* ids, std::size_t count) const;
+
+  // hnsw_change.cpp
+  void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
+  void check_new_ids(const std::int64_t* ids, std::size_t count) const;
+  std::shared_ptr<const quantizers::Codec> learn(const VectorsView& rows, Metric as) const;
+  void fill(indexes::State& state, const quantizers::Codec& codec, std::uint32_t first,
+            const VectorsView& rows, const RunOptions& run) const;
+  /// Memory of our own with room for so much, holding what `at` holds.
+  std::shared_ptr<indexes::State> grown(const indexes::Snapshot& at,
+                                        const quantizers::Codec& codec, std::size_t rows,
+                                        std::size_t towers, std::size_t slots, bool ids) const;
+  void move_rows(const indexes::Snapshot& old, const std::vector<std::uint32_t>& from,
+                 const quantizers::Codec& codec, indexes::State& to) const;
+  void remove(const std::int64_t* ids, std::size_t count);
+  void compact(const RunOptions& run);
+  void reorder(const RunOptions& run);
+
+  // hnsw_search.cpp
+  void search(const VectorsView& queries, const HnswSearch& how, MatrixView<std::int64_t> ids,
+              MatrixView<float> distances, const RunOptions& run, HnswStats* stats) const;
+
+  // hnsw_file.cpp
+  void save(const std::string& path, const std::string& metadata, const RunOptions& run) const;
+  static std::unique_ptr<Impl> open(const std::string& path, OpenMode mode);
+
+ private:
+  void ensure_map() const;
+
+  mutable std::mutex view_mutex_;
+  View view_;
+  mutable std::mutex map_mutex_;
+  mutable bool map_ready_ = false;  ///< the map is made when first asked for
+  mutable IdMap map_;
+};
+
+}  // namespace vicinal

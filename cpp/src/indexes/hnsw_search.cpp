@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "base/parallel.h"
+#include "base/rows_reader.h"
+#include "indexes/hnsw_impl.h"
+#include "vicinal/errors.h"
+
+namespace vicinal {
+
+using indexes::EntryPoint;
+using indexes::Pool;
+using indexes::Snapshot;
+using indexes::State;
+using indexes::Walk;
+using quantizers::Codec;
+using quantizers::Precision;
+
+namespace {
+
+/// The rows a call may return, if that is not all of them.
+struct Filter {
+  Bitmap rows;
+  std::size_t count = 0;
+};
+
+Filter filter_of(const Snapshot& at, const Allowed& allowed) {
+  Filter filter{Bitmap(at.rows), 0};
+  const auto admit = [&](std::uint32_t row) {
+    if (at.dead && at.dead->test(row)) return;
+    filter.rows.set(row);
+  };
+  const State& state = *at.state;
+  if (allowed.everything()) {
+    for (std::uint32_t row = 0; row < at.rows; ++row) admit(row);
+  } else if (allowed.mask != nullptr) {
+    for (std::uint32_t row = 0; row < at.rows; ++row) {
+      const std::int64_t id = state.id(row);
+      // An id from a damaged file may be negative; as unsigned it is beyond every mask.
+      if (static_cast<std::uint64_t>(id) < allowed.count && allowed.mask[id] != 0) admit(row);
+    }
+  } else if (state.ids.size() == 0) {
+    for (std::size_t i = 0; i < allowed.count; ++i) {
+      if (static_cast<std::uint64_t>(allowed.ids[i]) < at.rows) {
+        admit(static_cast<std::uint32_t>(allowed.ids[i]));
+      }
+    }
+  } else {
+    IdMap wanted;
+    wanted.reserve(allowed.count);
+    for (std::size_t i = 0; i < allowed.count; ++i) {
+      if (allowed.ids[i] >= 0) wanted.insert(allowed.ids[i], 0);
+    }
+    for (std::uint32_t row = 0; row < at.rows; ++row) {
+      if (wanted.find(state.id(row)) != kNoRow) admit(row);
+    }
+  }
+  filter.count = filter.rows.count();
+  return filter;
+}
+
+struct Found {
+  float distance;
+  std::int64_t id;
+};
+
+bool nearer(const Found& a, const Found& b) {
+  return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
+}
+
+/// One call's plan and one thread's memory for it.
+class Searcher {
+ public:
+  Searcher(const HnswIndex::Impl& index, const HnswIndex::Impl::View& view, const Filter* filter,
+           const HnswSearch& how, std::size_t k, Walk& walk)
+      : index_(index),
+        at_(*view.at),
+        codec_(*view.codec),
+        filter_(filter),
+        walk_(walk),
+        k_(std::min<std::size_t>(k, filter ? filter->count : at_.rows)),
+        ef_(std::max<std::size_t>(how.ef, k)) {
+    // Scalar codes order their last candidates less surely the fewer bits they have.
+    const std::size_t wanted = how.rerank != 0                            ? how.rerank
+                               : index.params.codec == CodecKind::kSq4 ? 4 * k + 16
+                                                                       : 2 * k + 4;
+    rerank_ = std::clamp<std::size_t>(wanted, k, std::max(ef_, k));
+  }
+
+  void answer(const float* query, std::int64_t* ids, float* distances, std::size_t k) {
+    rows_.clear();
+    if (k_ > 0) {
+      codec_.prepare(query, Precision::kFast, walk_.query);
+      if (filter_ == nullptr) {
+        walk(ef_);
+        take([](std::uint32_t) { return true; });
+      } else {
+        filtered();
+      }
+    }
+    finish(query);
+    const std::size_t n = std::min(k, found_.size());
+    for (std::size_t i = 0; i < n; ++i) {
+      ids[i] = found_[i].id;
+      distances[i] = found_[i].distance;
+    }
+    std::fill(ids + n, ids + k, kNoId);
+    std::fill(distances + n, distances + k, std::numeric_limits<float>::infinity());
+  }
+
+  std::uint64_t reranked = 0;
+  std::uint64_t scanned = 0;
+
+ private:
+  void walk(std::size_t ef) {
+    const EntryPoint start = indexes::descend(at_, 0, walk_);
+    indexes::walk_base(at_, start, ef, walk_);
+  }
+
+  template <class Keep>
+  void take(Keep keep) {
+    rows_.clear();
+    scores_.clear();
+    const Pool& pool = walk_.pool;
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const std::uint32_t row = pool[i].row();
+      if (!keep(row)) continue;
+      rows_.push_back(row);
+      scores_.push_back(pool[i].distance);
+    }
+  }
+
+  /// A walk cannot know which rows count, so it keeps more candidates the fewer count. It costs
+  /// about links x ef distances; once scanning the allowed rows costs less, they are scanned.
+  void filtered() {
+    const double share = static_cast<double>(filter_->count) / at_.rows;
+    const std::size_t enough = std::min(filter_->count, std::max(k_, ef_ / 2));
+    for (double ef = 1.2 * static_cast<double>(ef_) / share;; ef *= 3) {
+      if (ef * index_.params.links >= static_cast<double>(filter_->count)) break;
+      walk(static_cast<std::size_t>(ef));
+      take([&](std::uint32_t row) { return filter_->rows.test(row); });
+      if (rows_.size() >= enough) return;
+    }
+    scan();
+  }
+
+  void scan() {
+    ++scanned;
+    Pool& pool = walk_.pool;
+    pool.reset(ef_);
+    constexpr std::size_t kBlock = 256;
+    std::uint32_t rows[kBlock];
+    float scores[kBlock];
+    std::size_t n = 0;
+    const auto flush = [&] {
+      walk_.query.score_ids(at_.state->codes.data(), rows, n, scores);
+      walk_.distances += n;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (scores[i] < pool.bound()) pool.insert(scores[i], rows[i]);
+      }
+      n = 0;
+    };
+    const auto& words = filter_->rows.words();
+    for (std::size_t w = 0; w < words.size(); ++w) {
+      if (words[w] == 0) continue;
+      for (std::uint32_t bit = 0; bit < 64; ++bit) {
+        if ((words[w] >> bit & 1) == 0) continue;
+        rows[n++] = static_cast<std::uint32_t>(w * 64) + bit;
+        if (n == kBlock) flush();
+      }
+    }
+    flush();
+    take([](std::uint32_t) { return true; });
+  }
+
+  /// Candidates to answers: the last comparison is made with the finest rows kept.
+  void finish(const float* query) {
+    const bool scalar = codec_.kind() == CodecKind::kSq8 || codec_.kind() == CodecKind::kSq4;
+    if (!rows_.empty() && (index_.refine || scalar)) {
+      rows_.resize(std::min(rows_.size(), rerank_));
+      scores_.resize(rows_.size());
+      const Codec& fine = index_.refine ? *index_.refine : codec_;
+      const Buffer& store = index_.refine ? at_.state->refine : at_.state->codes;
+      fine.prepare(query, Precision::kExact, walk_.refined);
+      walk_.refined.score_ids(store.data(), rows_.data(), rows_.size(), scores_.data());
+      reranked += rows_.size();
+    }
+    found_.clear();
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      float distance = scores_[i];
+      if (!(distance < std::numeric_limits<float>::infinity())) continue;
+      if (index_.unit()) distance = std::max(0.0f, 1.0f + distance);
+      found_.push_back({distance, at_.state->id(rows_[i])});
+    }
+    const std::size_t n = std::min(k_, found_.size());
+    std::partial_sort(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(n),
+                      found_.end(), nearer);
+    found_.resize(n);
+  }
+
+  const HnswIndex::Impl& index_;
+  const Snapshot& at_;
+  const Codec& codec_;
+  const Filter* filter_;
+  Walk& walk_;
+  const std::size_t k_;
+  const std::size_t ef_;
+  std::size_t rerank_;
+  std::vector<std::uint32_t>& rows_ = walk_.rows;
+  std::vector<float>& scores_ = walk_.row_scores;
+  std::vector<Found> found_;
+};
+
+}  // namespace
+
+void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
+                             MatrixView<std::int64_t> ids, MatrixView<float> distances,
+                             const RunOptions& run, HnswStats* stats) const {
+  const std::size_t k = ids.cols();
+  if (queries.cols != dim) throw DimensionError("queries", queries.cols, dim);
+  if (k == 0) throw ArgumentError("k is 0; wanted 1 or more");
+  if (ids.rows() != queries.rows || distances.rows() != queries.rows || distances.cols() != k) {
+    throw ArgumentError("ids and distances must both have a row per query and k columns");
+  }
+  if (how.ef == 0) throw ArgumentError("ef is 0; wanted 1 or more");
+  check_rows(queries, "queries", unit(), run);
+
+  const View now = view();
+  if (!now.at || now.at->live() == 0) {
+    std::fill_n(ids.data(), ids.rows() * k, kNoId);
+    std::fill_n(distances.data(), ids.rows() * k, std::numeric_limits<float>::infinity());
+    return;
+  }
+  Filter filter;
+  const bool filtered = !how.allowed.everything() || now.at->removed > 0;
+  if (filtered) filter = filter_of(*now.at, how.allowed);
+
+  std::mutex stats_mutex;
+  const float* plain = unit() ? nullptr : plain_floats(queries);
+  const auto piece = [&](std::size_t begin, std::size_t end, unsigned) {
+    const auto walk = walks.take();
+    Searcher searcher(*this, now, filtered ? &filter : nullptr, how, k, *walk);
+    if (plain == nullptr && walk->floats.size() < dim) walk->floats.resize(dim);
+    for (std::size_t q = begin; q < end; ++q) {
+      const float* query = plain + q * dim;
+      if (plain == nullptr) {
+        read_rows(queries, q, q + 1, walk->floats.data(), dim);
+        if (unit()) normalize_rows(walk->floats.data(), 1, dim, dim);
+        query = walk->floats.data();
+      }
+      searcher.answer(query, ids.row(q), distances.row(q), k);
+    }
+    if (stats != nullptr) {
+      const std::lock_guard<std::mutex> lock(stats_mutex);
+      stats->hops += walk->hops;
+      stats->distances += walk->distances;
+      stats->reranked += searcher.reranked;
+      stats->scanned += searcher.scanned;
+    }
+  };
+  if (queries.rows == 1) {
+    piece(0, 1, 0);
+  } else {
+    parallel_for(queries.rows, 16, run, piece);
+  }
+}
+
+}  // namespace vicinal

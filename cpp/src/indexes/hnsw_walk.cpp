@@ -1,0 +1,171 @@
+#include "indexes/hnsw_walk.h"
+
+#include <algorithm>
+
+namespace vicinal::indexes {
+namespace {
+
+// A compiler may not drop or merge these: see the test that counts prefetches.
+inline void prefetch(const void* p) noexcept {
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(p)));
+#elif defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(p);
+#else
+  (void)p;
+#endif
+}
+
+inline void prefetch_bytes(const std::byte* p, std::size_t bytes) noexcept {
+  for (std::size_t at = 0; at < bytes; at += 64) prefetch(p + at);
+  prefetch(p + bytes - 1);  // the line that the last byte spills into
+}
+
+inline void prefetch_links(const Snapshot& at, std::uint32_t row) noexcept {
+  const Link* links = at.state->base(row);
+  for (std::uint32_t i = 0; i < at.state->width; i += 16) prefetch(links + i);
+}
+
+}  // namespace
+
+WalkStore::Lease WalkStore::take() {
+  std::unique_ptr<Walk> walk;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!idle_.empty()) {
+      walk = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!walk) walk = std::make_unique<Walk>();
+  walk->hops = walk->distances = 0;
+  return {*this, std::move(walk)};
+}
+
+void WalkStore::give(std::unique_ptr<Walk> walk) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  idle_.push_back(std::move(walk));
+}
+
+std::size_t WalkStore::bytes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::size_t sum = 0;
+  for (const auto& walk : idle_) sum += sizeof(Walk) + walk->visited.bytes();
+  return sum;
+}
+
+EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
+  const State& state = *at.state;
+  const std::byte* codes = state.codes.data();
+  EntryPoint best{0, at.entry, at.entry == kNoRow ? 0 : state.tower(at.entry).row};
+  walk.query.score_ids(codes, &best.row, 1, &best.distance);
+  ++walk.distances;
+  if (best.tower == kNoRow) return best;
+  if (walk.todo.size() < state.width) walk.todo.resize(state.width);
+  if (walk.towers.size() < state.width) walk.towers.resize(state.width);
+  if (walk.scores.size() < state.width) walk.scores.resize(state.width);
+  for (std::uint32_t layer = at.top; layer > level; --layer) {
+    for (bool moved = true; moved;) {
+      moved = false;
+      const Link* links = state.upper(best.tower, layer);
+      std::size_t n = 0;
+      for (std::uint32_t i = 0; i < state.links; ++i) {
+        const std::uint32_t t = links[i].load(std::memory_order_relaxed);
+        if (t == kNoRow) break;
+        // The level matters for a damaged mapped file only: its links could lead anywhere.
+        if (t >= at.towers || state.tower(t).level < layer) continue;
+        walk.towers[n] = t;
+        walk.todo[n] = state.tower(t).row;
+        if (n < walk.query.ahead()) {
+          prefetch_bytes(codes + std::size_t{walk.todo[n]} * walk.query.stride(),
+                         walk.query.stride());
+        }
+        ++n;
+      }
+      walk.query.score_ids(codes, walk.todo.data(), n, walk.scores.data());
+      ++walk.hops;
+      walk.distances += n;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (walk.scores[i] < best.distance) {
+          best = {walk.scores[i], walk.towers[i], walk.todo[i]};
+          moved = true;
+        }
+      }
+    }
+  }
+  return best;
+}
+
+void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk) {
+  const State& state = *at.state;
+  const std::byte* const codes = state.codes.data();
+  const std::size_t stride = walk.query.stride();
+  const unsigned ahead = walk.query.ahead();
+  if (walk.todo.size() < state.width) walk.todo.resize(state.width);
+  if (walk.scores.size() < state.width) walk.scores.resize(state.width);
+  std::uint32_t* const todo = walk.todo.data();
+  float* const scores = walk.scores.data();
+  Pool& pool = walk.pool;
+  pool.reset(ef);
+  walk.visited.reset(state.capacity);
+  walk.visited.first(start.row);
+  // A start that is not comparable (a damaged file) still opens the walk.
+  pool.insert(start.distance == start.distance ? start.distance : 0, start.row);
+  prefetch_links(at, start.row);
+  while (pool.more()) {
+    const Link* links = state.base(pool.expand());
+    // First the ids alone, then the rows: every miss of this hop is under way before the first
+    // distance is computed.
+    std::size_t n = 0;
+    for (std::uint32_t i = 0; i < state.width; ++i) {
+      const std::uint32_t row = links[i].load(std::memory_order_relaxed);
+      if (row >= at.rows) {  // the end, or a row that was added after this search began
+        if (row == kNoRow) break;
+        continue;
+      }
+      if (!walk.visited.first(row)) continue;
+      if (n < ahead) prefetch_bytes(codes + std::size_t{row} * stride, stride);
+      todo[n++] = row;
+    }
+    // Unless this hop finds something nearer, the next one reads these links.
+    if (pool.more()) prefetch_links(at, pool.peek());
+    walk.query.score_ids(codes, todo, n, scores);
+    ++walk.hops;
+    walk.distances += n;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) {
+        prefetch_links(at, todo[i]);
+      }
+    }
+  }
+}
+
+void walk_upper(const Snapshot& at, const EntryPoint& start, std::uint32_t level, std::size_t ef,
+                Walk& walk) {
+  const State& state = *at.state;
+  Pool& pool = walk.pool;
+  pool.reset(ef);
+  walk.visited.reset(state.capacity);
+  walk.visited.first(start.tower);
+  pool.insert(start.distance, start.tower);
+  while (pool.more()) {
+    const Link* links = state.upper(pool.expand(), level);
+    std::size_t n = 0;
+    for (std::uint32_t i = 0; i < state.links; ++i) {
+      const std::uint32_t t = links[i].load(std::memory_order_relaxed);
+      if (t == kNoRow) break;
+      if (t >= at.towers || !walk.visited.first(t)) continue;
+      walk.towers[n] = t;
+      walk.todo[n] = state.tower(t).row;
+      ++n;
+    }
+    walk.query.score_ids(state.codes.data(), walk.todo.data(), n, walk.scores.data());
+    ++walk.hops;
+    walk.distances += n;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (walk.scores[i] < pool.bound()) pool.insert(walk.scores[i], walk.towers[i]);
+    }
+  }
+}
+
+}  // namespace vicinal::indexes

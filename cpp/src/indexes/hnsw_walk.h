@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "indexes/hnsw_state.h"
+#include "indexes/pool.h"
+#include "indexes/visited.h"
+#include "quantizers/codec.h"
+
+namespace vicinal::indexes {
+
+/// The memory one walking thread needs, and counts of what it did.
+struct Walk {
+  quantizers::Query query;    ///< what distances are measured from
+  quantizers::Query refined;  ///< the same against the refine store
+  Pool pool;
+  Visited visited;
+  std::vector<std::uint32_t> todo;
+  std::vector<std::uint32_t> towers;
+  std::vector<float> scores;
+  std::vector<std::uint32_t> rows;  ///< what the walk found, for the last comparison
+  std::vector<float> row_scores;
+  std::vector<float> floats;        ///< one query, converted
+  std::uint64_t hops = 0;
+  std::uint64_t distances = 0;
+};
+
+/// Walks that wait to be used again, so that a search allocates nothing.
+class WalkStore {
+ public:
+  class Lease {
+   public:
+    Lease(WalkStore& store, std::unique_ptr<Walk> walk) : store_(store), walk_(std::move(walk)) {}
+    ~Lease() { store_.give(std::move(walk_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Walk& operator*() const noexcept { return *walk_; }
+    Walk* operator->() const noexcept { return walk_.get(); }
+
+   private:
+    WalkStore& store_;
+    std::unique_ptr<Walk> walk_;
+  };
+  Lease take();
+  std::size_t bytes() const;
+
+ private:
+  void give(std::unique_ptr<Walk> walk);
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Walk>> idle_;
+};
+
+struct EntryPoint {
+  float distance;
+  std::uint32_t tower;  ///< kNoRow if there is none
+  std::uint32_t row;
+};
+
+/// Greedy descent from the entry tower through the layers above `level`. walk.query is prepared.
+EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk);
+
+/// Best-first walk on the base layer from `start`; leaves the nearest `ef` rows in walk.pool.
+/// Algorithm 2 of Malkov & Yashunin.
+void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk);
+
+/// The same on layer `level` >= 1; walk.pool then holds towers.
+void walk_upper(const Snapshot& at, const EntryPoint& start, std::uint32_t level, std::size_t ef,
+                Walk& walk);
+
+}  // namespace vicinal::indexes

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace vicinal::indexes {
+
+/// Which rows a walk has met: a byte per row that holds the number of the walk, so that a new walk
+/// costs nothing; wiped once in 255 walks.
+class Visited {
+ public:
+  void reset(std::size_t rows) {
+    if (marks_.size() < rows) {
+      marks_.assign(rows, 0);
+      epoch_ = 0;
+    }
+    if (++epoch_ == 0) {
+      std::fill(marks_.begin(), marks_.end(), std::uint8_t{0});
+      epoch_ = 1;
+    }
+  }
+  /// True the first time a row is met.
+  bool first(std::uint32_t row) noexcept {
+    const bool fresh = marks_[row] != epoch_;
+    marks_[row] = epoch_;
+    return fresh;
+  }
+  std::size_t bytes() const noexcept { return marks_.size(); }
+
+ private:
+  std::vector<std::uint8_t> marks_;
+  std::uint8_t epoch_ = 0;
+};
+
+}  // namespace vicinal::indexes
