@@ -5,6 +5,11 @@
 
 #include "kernels/cpu.h"
 #include "kernels/scalar/scalar.h"
+#if defined(VICINAL_X86_64)
+#include "kernels/avx2/avx2.h"
+#include "kernels/avx512/avx512.h"
+#include "kernels/avx512vnni/avx512vnni.h"
+#endif
 #include "vicinal/cpu.h"
 #include "vicinal/errors.h"
 
@@ -14,8 +19,43 @@ namespace {
 constexpr CpuBit kAllBits[] = {kAvx2,    kFma,     kF16c,     kSse42,    kPopcnt,
                                kAvx512f, kAvx512bw, kAvx512dq, kAvx512vl, kAvx512vnni};
 
-// Best first; the first one this CPU can run wins.
+#if defined(VICINAL_X86_64)
+constexpr std::uint64_t kAvx2Bits = kAvx2 | kFma | kF16c | kSse42 | kPopcnt;
+constexpr std::uint64_t kAvx512Bits = kAvx2Bits | kAvx512f | kAvx512bw | kAvx512dq | kAvx512vl;
+#endif
+
+// Best first; the first one this CPU can run wins. A row names a narrower function where the wide
+// one does not pay.
 const Table kTables[] = {
+#if defined(VICINAL_X86_64)
+    {"avx512vnni",
+     kAvx512Bits | kAvx512vnni,
+     {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
+      &avx512::sq4, &avx512vnni::sq8_int, &avx512vnni::sq4_int},
+     &avx512::tile,
+     avx512::below,
+     avx512::to_f16,
+     avx512::to_bf16,
+     avx2::crc32c},
+    {"avx512",
+     kAvx512Bits,
+     {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
+      &avx2::sq8_int, &avx2::sq4_int},
+     &avx512::tile,
+     avx512::below,
+     avx512::to_f16,
+     avx512::to_bf16,
+     avx2::crc32c},
+    {"avx2",
+     kAvx2Bits,
+     {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
+      &avx2::sq8_int, &avx2::sq4_int},
+     &avx2::tile,
+     avx2::below,
+     avx2::to_f16,
+     avx2::to_bf16,
+     avx2::crc32c},
+#endif
     {"scalar",
      0,
      {&scalar::f32, &scalar::f16, &scalar::bf16, &scalar::i8, &scalar::u8, &scalar::sq8,

@@ -114,9 +114,6 @@ VICINAL_INLINE std::size_t nibble_tail(std::size_t dim) noexcept {
   return ((dim % 128 + 1) / 2 + 15) / 16 * 16;
 }
 
-constexpr std::size_t f32_bytes(std::size_t dim) noexcept { return dim * 4; }
-constexpr std::size_t half_bytes(std::size_t dim) noexcept { return dim * 2; }
-constexpr std::size_t byte_bytes(std::size_t dim) noexcept { return dim; }
 constexpr std::size_t sq8_bytes(std::size_t dim) noexcept { return 16 + dim; }
 constexpr std::size_t sq4_bytes(std::size_t dim) noexcept {
   return 16 + dim / 128 * 64 + ((dim % 128 + 1) / 2 + 15) / 16 * 16;

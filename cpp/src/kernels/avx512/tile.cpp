@@ -1,0 +1,80 @@
+#include "kernels/avx512/avx512.h"
+#include "kernels/x86_512.h"
+
+namespace vicinal::kernels::avx512 {
+namespace {
+
+constexpr std::size_t kQueries = 32;
+constexpr std::size_t kRows = 12;  // 24 sums, two query registers and row elements: 32 registers
+
+void pack(const float* from, std::size_t stride, std::size_t n, std::size_t dim,
+          float* panel) noexcept {
+  for (std::size_t d = 0; d < dim; ++d) {
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      panel[d * kQueries + q] = q < n ? from[q * stride + d] : 0.0f;
+    }
+  }
+}
+
+template <int R>
+VICINAL_INLINE void score_rows(const float* panel, const float* rows, std::size_t stride,
+                               std::size_t dim, const float* bias, std::uint32_t first_id,
+                               TileTop* top) noexcept {
+  __m512 low_f32x16[R], high_f32x16[R];
+  VICINAL_UNROLL
+  for (int r = 0; r < R; ++r) low_f32x16[r] = high_f32x16[r] = _mm512_set1_ps(bias[r]);
+  // Four bases: every address then is base + scaled stride, and no row needs its own pointer.
+  const float* base[4] = {rows, rows + 3 * stride, rows + 6 * stride, rows + 9 * stride};
+  for (std::size_t d = 0; d < dim; ++d, panel += kQueries) {
+    const __m512 q0_f32x16 = _mm512_loadu_ps(panel);
+    const __m512 q1_f32x16 = _mm512_loadu_ps(panel + 16);
+    VICINAL_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const __m512 x_f32x16 = _mm512_set1_ps(base[r / 3][(r % 3) * stride]);
+      low_f32x16[r] = _mm512_fnmadd_ps(q0_f32x16, x_f32x16, low_f32x16[r]);
+      high_f32x16[r] = _mm512_fnmadd_ps(q1_f32x16, x_f32x16, high_f32x16[r]);
+    }
+    VICINAL_UNROLL
+    for (int b = 0; b < 4; ++b) ++base[b];
+  }
+  const __m512 limit0_f32x16 = _mm512_loadu_ps(top->threshold);
+  const __m512 limit1_f32x16 = _mm512_loadu_ps(top->threshold + 16);
+  VICINAL_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const std::uint32_t mask =
+        static_cast<std::uint32_t>(
+            _mm512_cmp_ps_mask(low_f32x16[r], limit0_f32x16, _CMP_LT_OQ)) |
+        static_cast<std::uint32_t>(
+            _mm512_cmp_ps_mask(high_f32x16[r], limit1_f32x16, _CMP_LT_OQ)) << 16;
+    if (mask == 0) continue;
+    float scores[kQueries];
+    _mm512_storeu_ps(scores, low_f32x16[r]);
+    _mm512_storeu_ps(scores + 16, high_f32x16[r]);
+    append(mask, scores, first_id + static_cast<std::uint32_t>(r), top);
+  }
+}
+
+template <int R>
+void score_each(std::size_t& r, const float* panel, const float* rows, std::size_t stride,
+                std::size_t n, std::size_t dim, const float* bias, std::uint32_t first_id,
+                TileTop* top) noexcept {
+  for (; r + R <= n; r += R) {
+    score_rows<R>(panel, rows + r * stride, stride, dim, bias + r,
+                  first_id + static_cast<std::uint32_t>(r), top);
+  }
+}
+
+void score(const float* panel, const float* rows, std::size_t stride, std::size_t n,
+           std::size_t dim, const float* bias, std::uint32_t first_id, TileTop* top) noexcept {
+  std::size_t r = 0;
+  score_each<kRows>(r, panel, rows, stride, n, dim, bias, first_id, top);
+  score_each<6>(r, panel, rows, stride, n, dim, bias, first_id, top);
+  score_each<3>(r, panel, rows, stride, n, dim, bias, first_id, top);
+  score_each<1>(r, panel, rows, stride, n, dim, bias, first_id, top);
+}
+
+}  // namespace
+
+const TileKernel tile = {kQueries, kRows, pack, score};
+
+}  // namespace vicinal::kernels::avx512

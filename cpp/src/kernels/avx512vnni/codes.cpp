@@ -1,0 +1,198 @@
+#include "kernels/avx2/avx2.h"
+#include "kernels/avx512vnni/avx512vnni.h"
+#include "kernels/x86_512.h"
+
+namespace vicinal::kernels::avx512vnni {
+namespace {
+
+VICINAL_INLINE __mmask64 first_bytes(std::size_t live) noexcept {
+  return live >= 64 ? ~__mmask64{0} : (__mmask64{1} << live) - 1;
+}
+
+VICINAL_INLINE __m512i flipped(__m512i x) noexcept {
+  return _mm512_xor_si512(x, _mm512_set1_epi8(-128));
+}
+
+// vpdpbusd multiplies unsigned by signed bytes and adds four products into 32 bits, exactly.
+// Signed rows: <q, r> = <q, r + 128> - 128 sum(q). Unsigned ones: <q, r> = <q - 128, r> + 128 sum(r).
+struct SignedIp {
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
+
+  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+                                   std::size_t dim, float* out) noexcept {
+    const auto* q = static_cast<const std::byte*>(query);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i sums_i32x16[4], query_i32x16 = _mm512_setzero_si512();
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    for (std::size_t i = 0; i < dim; i += 64) {
+      const __m512i q_i8x64 = load64(q + i);
+      const __mmask64 live = first_bytes(dim - i);
+      query_i32x16 = _mm512_dpbusd_epi32(query_i32x16, ones, q_i8x64);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i row_u8x64 = flipped(_mm512_maskz_loadu_epi8(live, rows[j] + i));
+        sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], row_u8x64, q_i8x64);
+      }
+    }
+    const __m512i shift_i32x16 = _mm512_slli_epi32(query_i32x16, 7);
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_sub_epi32(sums_i32x16[j], shift_i32x16);
+    store_integers<Rank::kIp>(sum4(sums_i32x16), out);
+  }
+};
+
+struct UnsignedIp {
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
+
+  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+                                   std::size_t dim, float* out) noexcept {
+    const auto* q = static_cast<const std::byte*>(query);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __m512i sums_i32x16[4], rows_i32x16[4];
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = rows_i32x16[j] = _mm512_setzero_si512();
+    for (std::size_t i = 0; i < dim; i += 64) {
+      const __m512i q_i8x64 = flipped(load64(q + i));
+      const __mmask64 live = first_bytes(dim - i);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i row_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + i);
+        sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], row_u8x64, q_i8x64);
+        rows_i32x16[j] = _mm512_dpbusd_epi32(rows_i32x16[j], row_u8x64, ones);
+      }
+    }
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      sums_i32x16[j] = _mm512_add_epi32(sums_i32x16[j], _mm512_slli_epi32(rows_i32x16[j], 7));
+    }
+    store_integers<Rank::kIp>(sum4(sums_i32x16), out);
+  }
+};
+
+// Squared differences need 16-bit lanes: a difference of bytes has nine bits.
+template <bool is_signed>
+struct ByteL2 {
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
+
+  static VICINAL_INLINE __m512i widen(__m256i x) noexcept {
+    return is_signed ? _mm512_cvtepi8_epi16(x) : _mm512_cvtepu8_epi16(x);
+  }
+
+  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+                                   std::size_t dim, float* out) noexcept {
+    const auto* q = static_cast<const std::byte*>(query);
+    __m512i sums_i32x16[4];
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    std::size_t i = 0;
+    for (; i + 32 <= dim; i += 32) {
+      const __m512i q_i16x32 = widen(load32(q + i));
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i diff_i16x32 = _mm512_sub_epi16(q_i16x32, widen(load32(rows[j] + i)));
+        sums_i32x16[j] = _mm512_dpwssd_epi32(sums_i32x16[j], diff_i16x32, diff_i16x32);
+      }
+    }
+    if (i < dim) {
+      const auto live = static_cast<__mmask32>((1u << (dim - i)) - 1);
+      const __m512i q_i16x32 = widen(load32(q + i));
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i diff_i16x32 =
+            _mm512_sub_epi16(q_i16x32, widen(_mm256_maskz_loadu_epi8(live, rows[j] + i)));
+        sums_i32x16[j] = _mm512_dpwssd_epi32(sums_i32x16[j], diff_i16x32, diff_i16x32);
+      }
+    }
+    store_integers<Rank::kL2>(sum4(sums_i32x16), out);
+  }
+};
+
+template <Rank rank>
+struct Sq8IntOp {
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
+
+  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+                                   std::size_t dim, float* out) noexcept {
+    const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
+    __m512i sums_i32x16[4];
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    std::size_t i = 0;
+    for (; i + 64 <= dim; i += 64) {
+      const __m512i q_i8x64 = load64(q.codes + i);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], load64(rows[j] + 16 + i), q_i8x64);
+      }
+    }
+    if (i < dim) {
+      const __m512i q_i8x64 = load64(q.codes + i);
+      const __mmask64 live = first_bytes(dim - i);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i code_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + 16 + i);
+        sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], code_u8x64, q_i8x64);
+      }
+    }
+    finish_codes<rank>(q, rows, sum4(sums_i32x16), out);
+  }
+};
+
+template <Rank rank>
+struct Sq4IntOp {
+  static constexpr std::size_t kGroup = 4;
+  static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
+
+  static VICINAL_INLINE __m512i add(__m512i sums_i32x16, __m512i packed_u8x64,
+                                    __m512i q_low_i8x64, __m512i q_high_i8x64) noexcept {
+    const __m512i mask = _mm512_set1_epi8(15);
+    const __m512i low_u8x64 = _mm512_and_si512(packed_u8x64, mask);
+    const __m512i high_u8x64 = _mm512_and_si512(_mm512_srli_epi16(packed_u8x64, 4), mask);
+    return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums_i32x16, low_u8x64, q_low_i8x64),
+                               high_u8x64, q_high_i8x64);
+  }
+
+  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+                                   std::size_t dim, float* out) noexcept {
+    const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
+    __m512i sums_i32x16[4];
+    VICINAL_UNROLL
+    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    const std::int8_t* codes = q.codes;
+    std::size_t at = 16;
+    for (std::size_t blocks = dim / 128; blocks > 0; --blocks, at += 64, codes += 128) {
+      const __m512i low_i8x64 = load64(codes);
+      const __m512i high_i8x64 = load64(codes + 64);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        sums_i32x16[j] = add(sums_i32x16[j], load64(rows[j] + at), low_i8x64, high_i8x64);
+      }
+    }
+    const std::size_t half = nibble_tail(dim);
+    if (half > 0) {
+      const __mmask64 live = first_bytes(half);
+      const __m512i low_i8x64 = load64(codes);
+      const __m512i high_i8x64 = load64(codes + half);
+      VICINAL_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const __m512i packed_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + at);
+        sums_i32x16[j] = add(sums_i32x16[j], packed_u8x64, low_i8x64, high_i8x64);
+      }
+    }
+    finish_codes<rank>(q, rows, sum4(sums_i32x16), out);
+  }
+};
+
+}  // namespace
+
+const RowKernels i8 = row_kernels<ByteL2<true>, SignedIp>(avx2::decode_i8);
+const RowKernels u8 = row_kernels<ByteL2<false>, UnsignedIp>(avx2::decode_u8);
+const RowKernels sq8_int = row_kernels<Sq8IntOp<Rank::kL2>, Sq8IntOp<Rank::kIp>>(avx2::decode_sq8);
+const RowKernels sq4_int = row_kernels<Sq4IntOp<Rank::kL2>, Sq4IntOp<Rank::kIp>>(avx2::decode_sq4);
+
+}  // namespace vicinal::kernels::avx512vnni
