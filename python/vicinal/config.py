@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -90,6 +91,9 @@ def _parse(text: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if hasattr(value, "to_dict"):
+            plain: dict[str, Any] = value.to_dict()
+            return {name.replace("_", "-"): _plain(v) for name, v in plain.items()}
         pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
         return {name.replace("_", "-"): _plain(v) for name, v in pairs if v is not None}
     if isinstance(value, list | tuple):
@@ -103,19 +107,26 @@ def _plain(value: Any) -> Any:
 
 def _build(kind: type[T], table: dict[str, Any], source: str, prefix: str = "") -> T:
     fields = {f.name.replace("_", "-"): f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(kind)
+    own_way = getattr(kind, "from_dict", None)  # as HNSWParams has
+    hints = {} if own_way else typing.get_type_hints(kind)
     values: dict[str, Any] = {}
     for key, value in table.items():
         # A name with _ is taken as well: it is what the field is called in Python.
         spelt = key.replace("_", "-")
         if spelt not in fields:
             near = difflib.get_close_matches(spelt, fields, n=1, cutoff=0.0)
-            hint = f"; the nearest is {prefix}{near[0]!r}" if near else ""
+            hint = f"; the nearest is {prefix + near[0]!r}" if near else ""
             raise ValueError(f"{source}: unknown key {prefix + key!r}{hint}")
         name = fields[spelt].name
         if name in values:
             raise ValueError(f"{source}: key {prefix + spelt!r} is given twice")
-        values[name] = _convert(hints[name], value, source, prefix + spelt)
+        values[name] = value if own_way else _convert(hints[name], value, source, prefix + spelt)
+    if own_way:
+        try:
+            made: T = own_way(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{source}: {prefix}{error}") from error
+        return made
     for key, field in fields.items():
         absent = field.default is dataclasses.MISSING
         if field.name not in values and absent and field.default_factory is dataclasses.MISSING:
@@ -129,13 +140,12 @@ def _convert(hint: Any, value: Any, source: str, key: str) -> Any:
     if hint is Any:
         return value
     if origin in (typing.Union, types.UnionType):
-        for choice in (a for a in args if a is not type(None)):
-            try:
+        choices = [a for a in args if a is not type(None)]
+        if len(choices) == 1:
+            return _convert(choices[0], value, source, key)
+        for choice in choices:
+            with contextlib.suppress(ValueError):
                 return _convert(choice, value, source, key)
-            except ValueError as error:
-                last = error
-        if len(args) == 2 and type(None) in args:
-            raise last
     elif origin is typing.Literal:
         if value in args:
             return value

@@ -7,19 +7,31 @@ second is the fairer one.
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from vicinal.results import Neighbors
+from vicinal._types import Array, Progress
+from vicinal.flat import FlatIndex
+from vicinal.hnsw import HNSWIndex
+from vicinal.results import Neighbors
 
-Progress: TypeAlias = Callable[[str, int, int], Any]
+__all__ = [
+    "OperatingPoint",
+    "Throughput",
+    "ground_truth",
+    "recall_at_k",
+    "recall_by_distance",
+    "recall_per_query",
+    "sweep",
+    "throughput",
+]
 
 _COMPARISONS_AT_ONCE = 1 << 25  # bytes of one block of comparisons
 _BASE_ROWS_AT_ONCE = 1 << 19
@@ -185,11 +197,8 @@ def ground_truth(
     ValueError
         Shapes that do not fit, or k below 1.
     """
-    import vicinal
-    from vicinal.results import Neighbors
-
-    rows: npt.NDArray[Any] = np.asarray(base)
-    asked: npt.NDArray[Any] = np.asarray(queries)
+    rows: Array = np.asarray(base)
+    asked: Array = np.asarray(queries)
     if rows.ndim != 2 or asked.ndim != 2:
         raise ValueError(
             f"base has {rows.ndim} and queries {asked.ndim} dimensions, wanted 2 and 2"
@@ -203,7 +212,7 @@ def ground_truth(
     best = np.full((len(asked), k), np.inf, np.float32)
     for start in range(0, len(rows), _BASE_ROWS_AT_ONCE):
         block = rows[start : start + _BASE_ROWS_AT_ONCE]
-        index = vicinal.FlatIndex(dim=rows.shape[1], metric=metric)
+        index = FlatIndex(dim=rows.shape[1], metric=metric)
         index.add(block, ids=names[start : start + len(block)], threads=threads)
         hits = index.search(asked, k, threads=threads)
         both_ids = np.concatenate([best_ids, hits.ids], axis=1)
@@ -291,7 +300,7 @@ class OperatingPoint:
 
 
 def sweep(
-    index: Any,
+    index: FlatIndex | HNSWIndex,
     queries: npt.ArrayLike,
     true_ids: npt.ArrayLike,
     k: int = 10,
@@ -326,23 +335,19 @@ def sweep(
     -------
     list of OperatingPoint
     """
-    asked: npt.NDArray[Any] = np.asarray(queries)
-    settings: list[int | None] = list(efs) if _has_ef(index) else [None]
+    asked: Array = np.asarray(queries)
+    settings: list[int | None] = [None] if isinstance(index, FlatIndex) else list(efs)
     points = []
     for done, ef in enumerate(settings):
         if progress is not None:
             progress("searching", done, len(settings))
-        how = {"threads": threads} if ef is None else {"threads": threads, "ef": ef}
-        hits = index.search(asked, k, **how)
+        how: dict[str, Any] = {"threads": threads} if ef is None else {"threads": threads, "ef": ef}
+        search = functools.partial(index.search, asked, k, **how)
+        hits = search()
         by_distance = None
         if true_distances is not None:
             by_distance = recall_by_distance(hits.distances, true_distances, k, 1e-3)
-        speed = throughput(
-            lambda how=how: index.search(asked, k, **how),  # type: ignore[misc]
-            len(asked),
-            repeats=repeats,
-            warmup=0,
-        )
+        speed = throughput(search, len(asked), repeats=repeats, warmup=0)
         points.append(
             OperatingPoint(
                 ef,
@@ -357,16 +362,10 @@ def sweep(
     return points
 
 
-def _has_ef(index: Any) -> bool:
-    from vicinal import FlatIndex
-
-    return not isinstance(index, FlatIndex)
-
-
 def _pair(
     found: npt.ArrayLike, true: npt.ArrayLike, names: tuple[str, str], kinds: str
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    arrays: list[npt.NDArray[Any]] = [np.asarray(found), np.asarray(true)]
+) -> tuple[Array, Array]:
+    arrays: list[Array] = [np.asarray(found), np.asarray(true)]
     for name, array in zip(names, arrays, strict=True):
         if array.ndim != 2:
             raise ValueError(f"{name} has {array.ndim} dimensions, wanted 2")
@@ -379,9 +378,7 @@ def _pair(
     return arrays[0], arrays[1]
 
 
-def _places(
-    found: npt.NDArray[Any], true: npt.NDArray[Any], k: int | None, names: tuple[str, str]
-) -> int:
+def _places(found: Array, true: Array, k: int | None, names: tuple[str, str]) -> int:
     if k is None:
         k = min(found.shape[1], true.shape[1])
     for name, array in zip(names, (found, true), strict=True):

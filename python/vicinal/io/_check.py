@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.errors import FormatError
+
 Array: TypeAlias = npt.NDArray[Any]
 PathLike: TypeAlias = str | os.PathLike[str]
 Rows: TypeAlias = int | slice | None
@@ -23,22 +25,12 @@ BLOCK_ROWS = 16384  # rows written or checked at a time: megabytes, not gigabyte
 MAX_DEFLATE_RATIO = 1032
 
 
-def format_error(path: PathLike, offset: int, what: str) -> Exception:
+def format_error(path: PathLike, offset: int, what: str) -> FormatError:
     """Make the error for a damaged file; it carries ``path`` and ``offset`` as attributes."""
-    from vicinal.errors import FormatError
-
-    error: Exception = FormatError(f"{os.fspath(path)}: at byte {offset}: {what}")
-    with contextlib.suppress(AttributeError):
-        error.path = os.fspath(path)  # type: ignore[attr-defined]
-        error.offset = offset  # type: ignore[attr-defined]
+    error = FormatError(f"{os.fspath(path)}: at byte {offset}: {what}")
+    error.path = os.fspath(path)
+    error.offset = offset
     return error
-
-
-def is_format_error(error: BaseException) -> bool:
-    """Tell whether a reader here, or the core, has already said what is wrong with a file."""
-    from vicinal.errors import FormatError
-
-    return isinstance(error, FormatError)
 
 
 def optional(module: str, extra: str) -> ModuleType:
@@ -146,9 +138,7 @@ def blocks(array: Array, rows: int = BLOCK_ROWS) -> Iterator[Array]:
 def replacing(path: PathLike) -> Iterator[Path]:
     """Give a temporary name beside ``path``; move it over, synced, if the block succeeds."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".part", dir=target.parent
-    )
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.errors import FormatError
 from vicinal.io._check import (
     Array,
     PathLike,
@@ -17,7 +18,6 @@ from vicinal.io._check import (
     blocks,
     file_bytes,
     format_error,
-    is_format_error,
     optional,
     replacing,
     row_slice,
@@ -87,7 +87,7 @@ def read_table(
         raise
     except (pa.ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
         plain_os = isinstance(error, OSError) and error.errno is not None
-        if plain_os or is_format_error(error):
+        if plain_os or isinstance(error, FormatError):
             raise
         reason = str(error).partition("\n")[0]
         raise format_error(path, 0, f"not a whole {suffix[1:]} file ({reason})") from error
@@ -181,7 +181,7 @@ def read_column(path: PathLike, key: str, *, rows: Rows = None) -> npt.NDArray[n
         raise
     except (pa.ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
         plain_os = isinstance(error, OSError) and error.errno is not None
-        if plain_os or is_format_error(error):
+        if plain_os or isinstance(error, FormatError):
             raise
         raise format_error(path, 0, f"not a whole {suffix[1:]} file ({error})") from error
     joined = np.concatenate([np.empty(0, np.int64), *parts])
@@ -230,27 +230,22 @@ class _Ipc:
     """The same view of an Arrow IPC file, mapped."""
 
     def __init__(self, pa: Any, path: PathLike) -> None:
-        self.pa = pa
         self.source = pa.memory_map(str(path), "r")
-        self.file = self._open(None)
+        # Asking pyarrow for some columns only would make it copy them; a map costs nothing.
+        self.file = pa.ipc.open_file(self.source)
         self.schema = self.file.schema
         self.rows = sum(
             int(self.file.get_batch(i).num_rows) for i in range(self.file.num_record_batches)
         )
-
-    def _open(self, columns: list[int] | None) -> Any:
-        options = self.pa.ipc.IpcReadOptions(included_fields=columns)
-        return self.pa.ipc.open_file(self.source, options=options)
 
     def close(self) -> None:
         """Nothing: arrays handed out still look into the map, which closes with the last."""
 
     def batches(self, columns: list[int], chosen: slice) -> Iterator[Any]:
         names = [self.schema.field(i).name for i in columns]
-        reader = self._open(sorted(columns))
         skip, left = chosen.start, chosen.stop - chosen.start
         for i in range(self.file.num_record_batches):
-            batch = reader.get_batch(i).select(names)
+            batch = self.file.get_batch(i).select(names)
             # Arrow trusts offsets in the file; following bad ones would leave the map.
             batch.validate(full=True)
             part = batch.slice(skip, left)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.io._check import Array, PathLike
+from vicinal.io._check import Array, PathLike, format_error
 from vicinal.io.hdf5 import hdf5_keys, hdf5_metric, read_hdf5, write_hdf5
 from vicinal.io.npy import npz_keys, read_npz
 
@@ -126,8 +126,6 @@ def _from_npz(path: PathLike) -> Dataset:
 
 
 def _check(data: Dataset, path: PathLike) -> None:
-    from vicinal.io._check import format_error
-
     for name, array in (("base", data.base), ("queries", data.queries)):
         if array.ndim != 2:
             raise format_error(path, 0, f"{name} has {array.ndim} dimensions, wanted 2")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.errors import FormatError
 from vicinal.io._check import (
     Array,
     PathLike,
@@ -16,7 +17,6 @@ from vicinal.io._check import (
     blocks,
     file_bytes,
     format_error,
-    is_format_error,
     map_array,
     native,
     optional,
@@ -80,7 +80,7 @@ def read_hdf5(
     except _WrongKeyError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        if is_format_error(error):
+        if isinstance(error, FormatError):
             raise
         raise format_error(path, 0, f"not a whole HDF5 file ({error})") from error
 

@@ -62,7 +62,7 @@ def _read_text(path: PathLike) -> Array:
         for number, line in enumerate(file, start=1):
             text = line.strip()
             if text:
-                if len(text) > 20 or not text.lstrip(b"-").isdigit():
+                if len(text) > 20 or not text.removeprefix(b"-").isdigit():
                     shown = text[:40].decode("utf-8", "replace")
                     raise format_error(
                         path, offset, f"line {number} is {shown!r}, wanted a whole number"

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.errors import FormatError
 from vicinal.io._check import (
     MAX_DEFLATE_RATIO,
     Array,
@@ -19,7 +20,6 @@ from vicinal.io._check import (
     blocks,
     file_bytes,
     format_error,
-    is_format_error,
     map_array,
     native,
     replacing_file,
@@ -43,7 +43,7 @@ def _read_header(file: Any, path: PathLike) -> tuple[tuple[int, ...], bool, np.d
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # literal_eval and the codecs raise a dozen kinds
-        if is_format_error(error):
+        if isinstance(error, FormatError):
             raise
         raise format_error(path, 0, f"not an npy header ({error})") from error
     if any(s < 0 for s in shape):
@@ -156,7 +156,7 @@ def read_npz(path: PathLike, *, key: str | None = None, rows: Rows = None) -> Ar
     ) as error:
         raise format_error(path, 0, f"not a whole npz file ({error})") from error
     except ValueError as error:  # a negative seek inside zipfile, for one
-        if is_format_error(error) or _is_ours(error):
+        if isinstance(error, FormatError) or _is_ours(error):
             raise
         raise format_error(path, 0, f"not a whole npz file ({error})") from error
     except OSError as error:
