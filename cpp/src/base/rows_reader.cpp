@@ -35,19 +35,21 @@ float to_float(std::uint8_t x) { return x; }
 float to_float(Half h) {
   const std::uint32_t magnitude = h.bits & 0x7FFFu;
   const std::uint32_t sign = (h.bits & 0x8000u) << 16;
-  const std::uint32_t normal = (magnitude << 13) + (112u << 23);
-  const std::uint32_t special = normal + (112u << 23);  // infinity, NaN
+  // All ones where the exponent is the largest: infinity and NaN need the same step again.
+  const std::uint32_t special = 0u - static_cast<std::uint32_t>(magnitude >= 0x7C00u);
+  const std::uint32_t step = 112u << 23;
+  const std::uint32_t normal = (magnitude << 13) + step + (special & step);
   // 2^-14 + magnitude * 2^-24, less 2^-14: exact, by Sterbenz.
-  const std::uint32_t lifted = normal + (1u << 23);
+  const std::uint32_t lifted = (magnitude << 13) + (113u << 23);
   float lifted_value;
   std::memcpy(&lifted_value, &lifted, sizeof lifted);
   const float subnormal_value = lifted_value - 0x1.0p-14f;
   std::uint32_t subnormal;
   std::memcpy(&subnormal, &subnormal_value, sizeof subnormal);
-  const std::uint32_t bits = magnitude < 0x400u ? subnormal : magnitude >= 0x7C00u ? special : normal;
-  const std::uint32_t signed_bits = bits | sign;
+  const std::uint32_t small = 0u - static_cast<std::uint32_t>(magnitude < 0x400u);
+  const std::uint32_t bits = (subnormal & small) | (normal & ~small) | sign;
   float out;
-  std::memcpy(&out, &signed_bits, sizeof out);
+  std::memcpy(&out, &bits, sizeof out);
   return out;
 }
 
