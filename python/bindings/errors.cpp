@@ -103,6 +103,9 @@ void bind_errors(py::module_& module) {
                         "A file is damaged or not ours. `path` (str) and `offset` (bytes from its "
                         "start, int) say where.",
                         py::make_tuple(root, base(PyExc_ValueError)));
+  const py::handle format(classes.format);
+  format.attr("path") = "";  // for those that Python code raises
+  format.attr("offset") = 0;
   classes.cancelled = make(module, "CancelledError",
                            "A progress function returned False. What was finished before stays.",
                            py::make_tuple(root));

@@ -1,0 +1,154 @@
+"""Exact search."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from vicinal._convert import NATIVE, as_allow, as_vectors
+from vicinal._core import FlatIndex as Core
+from vicinal._index import Index, as_queries
+from vicinal._types import Metric, Progress
+from vicinal.params import Codec, FlatParams
+from vicinal.results import Neighbors, RangeResult
+
+__all__ = ["FlatIndex"]
+
+_new = tuple.__new__
+
+
+class FlatIndex(Index):
+    """Compares every vector with every query: exact, and quick for small sets and large batches.
+
+    Exact over what is stored: with Float16 or SQ8 the distances are those of the rounded vectors.
+    Any number of searches may run beside one another and beside :meth:`add`, :meth:`remove` and
+    :meth:`save`, from any threads.
+
+    Parameters
+    ----------
+    dim : int
+        Numbers per vector, 1 to 32768.
+    metric : {"l2", "ip", "cosine"}
+        Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
+    codec : Codec or str
+        Float32, Float16, Int8, Uint8 or SQ8.
+
+    Raises
+    ------
+    ArgumentError
+        One of them has another value. A ``ValueError``.
+
+    Examples
+    --------
+    >>> import numpy as np, vicinal
+    >>> index = vicinal.FlatIndex(dim=2)
+    >>> index.add([[0, 0], [3, 4]])
+    >>> index.search([3, 3], k=1).ids
+    array([[1]])
+    """
+
+    __slots__ = ()
+
+    _core: Core
+
+    def __init__(
+        self, dim: int, metric: Metric | str = "l2", *, codec: Codec | str = "float32"
+    ) -> None:
+        params = FlatParams(codec)  # type: ignore[arg-type]  # it takes names too
+        self._begin(Core(dim, metric, params.codec.name))
+
+    @classmethod
+    def from_params(cls, dim: int, metric: Metric | str, params: FlatParams) -> FlatIndex:
+        """Make an empty index of given :class:`~vicinal.FlatParams`."""
+        return cls(dim, metric, codec=params.codec)
+
+    @property
+    def params(self) -> FlatParams:
+        """What shapes this index."""
+        return FlatParams(self._core.codec)  # type: ignore[arg-type]  # it takes names too
+
+    def search(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 10,
+        *,
+        allow: npt.ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Neighbors:
+        """Find the nearest vectors of each query.
+
+        Parameters
+        ----------
+        queries : array_like, shape (q, dim) or (dim,)
+            As the vectors of :meth:`add`; a single vector counts as q = 1.
+        k : int
+            Neighbours per query, from 1. There may be fewer vectors than that.
+        allow : array_like of bool or of int, optional
+            Which vectors may be found: a mask (id ``i`` if ``allow[i]``; ids beyond its end not),
+            or the ids themselves, in any order.
+        threads : int, optional
+            How many to use, 1 to 1024. The result does not depend on it.
+        progress : callable, optional
+            As for :meth:`add`; counts queries.
+
+        Returns
+        -------
+        Neighbors
+            ``ids`` int64 and ``distances`` float32, both (q, k), nearest first, ties by smaller
+            id. Missing places hold -1 and inf.
+
+        Raises
+        ------
+        DimensionError
+            The queries are not ``dim`` wide. A ``ValueError``, as is the next.
+        ArgumentError
+            k or threads is out of range; a query holds NaN or infinity, or under cosine only zeros.
+        TypeError
+            An argument is of the wrong kind.
+        """
+        if type(queries) is not np.ndarray or queries.dtype not in NATIVE:
+            queries = as_vectors(queries, "queries")
+        if allow is not None:
+            allow = as_allow(allow)
+        return _new(Neighbors, self._core.search(queries, k, allow, threads, progress))
+
+    def range_search(
+        self,
+        queries: npt.ArrayLike,
+        radius: float,
+        *,
+        allow: npt.ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> RangeResult:
+        """Find every vector whose distance is at most `radius`.
+
+        Parameters
+        ----------
+        queries : array_like, shape (q, dim) or (dim,)
+        radius : float
+            In the unit of the distances: squared for "l2", negative inner product for "ip".
+        allow, threads, progress
+            As for :meth:`search`.
+
+        Returns
+        -------
+        RangeResult
+            Nearest first for each query; ``result.of(i)`` gives the ids and distances of query i.
+
+        Raises
+        ------
+        DimensionError, ArgumentError, TypeError
+            As for :meth:`search`; also if the radius is NaN or no number.
+        """
+        array = as_queries(queries)
+        only = None if allow is None else as_allow(allow)
+        offsets, ids, distances = self._core.range_search(array, radius, only, threads, progress)
+        return RangeResult(offsets.view(np.int64), ids, distances)
+
+    def __repr__(self) -> str:
+        return (
+            f"<vicinal.FlatIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
+            f"{self._core.codec}, exact>"
+        )

@@ -1,0 +1,116 @@
+"""What :func:`vicinal.build` chose, why, and what it measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vicinal.errors import ArgumentError
+
+__all__ = ["BuildReport"]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What :func:`vicinal.build` chose, why, and what it measured; prints in plain words.
+
+    Attributes
+    ----------
+    kind : str
+        Class of the index.
+    why : str
+        The reason for it, in words.
+    rows, dim : int
+    metric : str
+    target_recall : float
+        What was asked for.
+    recall : float
+        recall@10 on the half of the sample that did not choose `ef`; 1 for exact search.
+    tuned_recall : float
+        recall@10 on the half that did.
+    reached : bool
+        Whether `tuned_recall` reached the target.
+    ef : int
+        Candidates kept per query; 0 for exact search.
+    sample : int
+        Queries used, both halves together; 0 for exact search.
+    sample_source : str
+        "queries" that were given, "rows" of the data itself, or "none".
+    queries_per_second : float
+        One thread, one batch, on the machine that built it; 0 if not measured.
+    bytes_per_vector : float
+    build_seconds : float
+        From the call to its end, calibration included.
+    level : str
+        Level of kernels in use while measuring.
+    seed : int
+    """
+
+    kind: str
+    why: str
+    rows: int
+    dim: int
+    metric: str
+    target_recall: float
+    recall: float
+    tuned_recall: float
+    reached: bool
+    ef: int
+    sample: int
+    sample_source: str
+    queries_per_second: float
+    bytes_per_vector: float
+    build_seconds: float
+    level: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain strings and numbers, as JSON holds them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> BuildReport:
+        """Undo :meth:`to_dict`; ArgumentError if a value is missing, unknown or of another type."""
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"report must be an object, got {type(values).__name__}")
+        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        if set(values) != set(fields):
+            odd = ", ".join(sorted(set(values) ^ set(fields)))
+            raise ArgumentError(f"report lacks or does not know: {odd}")
+        types: dict[Any, tuple[type, ...]] = {
+            "str": (str,),
+            "int": (int,),
+            "float": (float, int),
+            "bool": (bool,),
+        }
+        for name, kind in fields.items():
+            value = values[name]
+            fits = isinstance(value, types[kind]) and (kind == "bool") == isinstance(value, bool)
+            if not fits:
+                raise ArgumentError(f"report: {name} must be {kind}, got {value!r}")
+        return cls(**dict(values))  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.kind} of {self.rows:,} vectors, dim {self.dim}, {self.metric}",
+            f"why        {self.why}",
+        ]
+        if self.sample:
+            source = "given queries" if self.sample_source == "queries" else "rows of the data"
+            verdict = "" if self.reached else ", NOT reached"
+            lines += [
+                f"recall@10  {self.recall:.4f} on {self.sample - self.sample // 2} {source} that "
+                f"did not choose ef (asked for {self.target_recall:g}{verdict})",
+                f"ef         {self.ef}, recall@10 {self.tuned_recall:.4f} on the "
+                f"{self.sample // 2} that did",
+                f"speed      {self.queries_per_second:,.0f} queries/s, one thread, {self.level}",
+            ]
+        else:
+            lines.append("recall     1, exact")
+        lines += [
+            f"memory     {self.bytes_per_vector:,.1f} bytes per vector",
+            f"built in   {self.build_seconds:,.1f} s",
+        ]
+        return "\n".join(lines)
