@@ -1,0 +1,53 @@
+"""The command ``vicinal``: build, search, info, verify, eval and demo.
+
+Results go to stdout, everything else to stderr. Exit status: 0 done, 1 the work failed, 2 a mistake
+in the command line, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vicinal.cli import build, demo, evaluate, files, search
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="vicinal",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(build.build)
+app.command()(search.search)
+app.command()(files.info)
+app.command()(files.verify)
+app.command("eval")(evaluate.evaluate)
+app.command()(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from vicinal import __version__
+
+        sys.stdout.write(f"vicinal {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Find the nearest vectors, in as little memory and time as the machine allows."""
+
+
+def main() -> None:
+    """Run the command; never returns."""
+    app(prog_name="vicinal")

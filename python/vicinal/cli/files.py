@@ -1,0 +1,88 @@
+"""``vicinal info`` and ``vicinal verify``: what a saved index is, and whether it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vicinal import info as file_info
+from vicinal import open as open_index
+from vicinal import verify as verify_file
+from vicinal.cli.output import (
+    command,
+    emit_json,
+    plain_table,
+    progress,
+    quantity,
+    safe,
+    stdout,
+)
+
+
+@command
+def info(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Saved index.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Tell what a saved index says of itself; only its header is read."""
+    found = file_info(path)
+    if as_json:
+        emit_json(asdict(found))
+        return
+    facts = plain_table("", "", left=2)
+    facts.show_header = False
+    facts.add_row("file", f"{safe(found.path)}, {quantity(found.file_bytes, 'B')}")
+    facts.add_row("kind", f"{safe(found.kind)}, format {found.version}")
+    for name, value in _flat(found.header):
+        facts.add_row(safe(name), safe(value))
+    if isinstance(found.metadata, dict):
+        for name, value in _flat(found.metadata):
+            facts.add_row(safe(name), safe(value))
+    elif found.metadata:
+        facts.add_row("metadata", safe(found.metadata))
+    sections = plain_table("section", "bytes", "at byte", "crc32c")
+    for section in found.sections:
+        sections.add_row(
+            safe(section.name), f"{section.bytes:,}", f"{section.offset:,}", f"{section.crc32c:08x}"
+        )
+    console = stdout()
+    console.print(facts)
+    console.print()
+    console.print(sections)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Names joined by dots, values as text."""
+    out: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            out.extend(_flat(value, f"{prefix}{key}."))
+        else:
+            out.append((f"{prefix}{key}", str(value)))
+    return out
+
+
+@command
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Saved index.")],
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Default: one per processor.")
+    ] = None,
+) -> None:
+    """Read a whole saved index, compare every checksum and check its structure.
+
+    Exit status 1 if anything is wrong.
+    """
+    found = file_info(path)
+    with progress("B") as report:
+        verify_file(path, threads=threads, progress=report)
+    index = open_index(path)
+    stdout().print(
+        f"{path}: sound. {len(found.sections)} sections, {quantity(found.file_bytes, 'B')}, "
+        f"{len(index):,} vectors",
+        markup=False,
+        soft_wrap=True,
+    )
