@@ -364,8 +364,9 @@ def _is_vectors(pa: Any, kind: Any) -> bool:
 
 
 def _numpy_type(kind: Any) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = np.dtype(kind.value_type.to_pandas_dtype())
-    return dtype
+    names = {"halffloat": "float16", "float": "float32", "double": "float64"}
+    name = str(kind.value_type)
+    return np.dtype(names.get(name, name))
 
 
 def _list_size(pa: Any, kind: Any) -> int:
