@@ -18,10 +18,6 @@
 namespace vicinal::kernels {
 namespace {
 
-// More lines than this ahead only queue behind the line buffers of the core; the hardware
-// prefetcher follows the rest of a long row.
-constexpr std::size_t kPrefetchLines = 32;
-
 VICINAL_INLINE void prefetch_line(const std::byte* at) noexcept {
 #if defined(__GNUC__) && defined(__x86_64__)
   // GCC 12 drops repeated __builtin_prefetch from such loops; it cannot drop this.
@@ -35,66 +31,85 @@ VICINAL_INLINE void prefetch_line(const std::byte* at) noexcept {
 #endif
 }
 
-VICINAL_INLINE void prefetch_row(const std::byte* row, std::size_t bytes) noexcept {
-  std::size_t lines = (reinterpret_cast<std::uintptr_t>(row) % 64 + bytes + 63) / 64;
-  lines = lines < kPrefetchLines ? lines : kPrefetchLines;
-  const std::byte* at = row;
-  do {
-    prefetch_line(at);
-    at += 64;
-  } while (--lines > 1);
-  // The last line by its own address: row + 64 * k may fall short of it, never beyond it.
-  prefetch_line(row + (bytes > 0 ? bytes - 1 : 0));
-}
-
-// An Op scores Op::kGroup rows at once: score(query, const std::byte* const rows[kGroup], dim, out).
+// An Op scores Op::kGroup rows at once: score(query, group, dim, out). It calls prefetch() once for
+// every 64 bytes it reads of a row, so that loads of later rows are spread over the arithmetic: in
+// one burst they would wait for line buffers and hold up the loads behind them.
 // Every row of a group is summed in the same order, so a score does not depend on its neighbours.
+template <std::size_t size>
+struct Group {
+  const std::byte* rows[size];
+  const std::byte* next[size];  ///< what is wanted soon; rows themselves if nothing is
+
+  VICINAL_INLINE void prefetch(std::size_t offset) const noexcept {
+#if defined(__clang__)
+#pragma clang loop unroll(full)
+#elif defined(__GNUC__)
+#pragma GCC unroll 4
+#endif
+    for (std::size_t j = 0; j < size; ++j) prefetch_line(next[j] + offset);
+  }
+  VICINAL_INLINE void prefetch_all(std::size_t bytes) const noexcept {
+    for (std::size_t offset = 0; offset < bytes; offset += 64) prefetch(offset);
+  }
+};
+
 template <class Op>
-void score_rest(const void* query, const std::byte* const* rows, std::size_t n, std::size_t dim,
-                float* out) noexcept {
-  const std::byte* group[Op::kGroup];
+VICINAL_INLINE void score_rest(const void* query, Group<Op::kGroup>& group, std::size_t n,
+                               std::size_t dim, float* out) noexcept {
   float scores[Op::kGroup];
-  for (std::size_t j = 0; j < Op::kGroup; ++j) group[j] = rows[j < n ? j : 0];
+  for (std::size_t j = n; j < Op::kGroup; ++j) group.rows[j] = group.rows[0];
+  for (std::size_t j = 0; j < Op::kGroup; ++j) group.next[j] = group.rows[j];
   Op::score(query, group, dim, scores);
   for (std::size_t j = 0; j < n; ++j) out[j] = scores[j];
 }
 
+// A scan runs as many bytes ahead as one group is long, or this if that is more.
+constexpr std::size_t kScanAhead = 2048;
+
 template <class Op>
 void score_block(const void* query, const std::byte* rows, std::size_t stride, std::size_t n,
                  std::size_t dim, float* out) noexcept {
-  const std::byte* group[Op::kGroup];
+  constexpr std::size_t kGroup = Op::kGroup;
+  const std::size_t ahead =
+      stride * kGroup > kScanAhead ? stride * kGroup : kScanAhead / stride * stride;
+  Group<kGroup> group;
   std::size_t i = 0;
-  for (; i + Op::kGroup <= n; i += Op::kGroup) {
-    for (std::size_t j = 0; j < Op::kGroup; ++j) group[j] = rows + (i + j) * stride;
+  for (; i + kGroup <= n; i += kGroup) {
+    const std::size_t left = (n - i) * stride;
+    const std::size_t jump = ahead + kGroup * stride <= left ? ahead : 0;
+    for (std::size_t j = 0; j < kGroup; ++j) {
+      group.rows[j] = rows + (i + j) * stride;
+      group.next[j] = group.rows[j] + jump;
+    }
     Op::score(query, group, dim, out + i);
   }
-  if (i < n) {
-    for (std::size_t j = 0; j < n - i; ++j) group[j] = rows + (i + j) * stride;
-    score_rest<Op>(query, group, n - i, dim, out + i);
-  }
+  if (i == n) return;
+  for (std::size_t j = 0; j < n - i; ++j) group.rows[j] = rows + (i + j) * stride;
+  score_rest<Op>(query, group, n - i, dim, out + i);
 }
 
 template <class Op>
 void score_ids(const void* query, const std::byte* rows, std::size_t stride,
                const std::uint32_t* ids, std::size_t n, std::size_t dim, unsigned ahead,
                float* out) noexcept {
+  constexpr std::size_t kGroup = Op::kGroup;
   const std::size_t bytes = Op::row_bytes(dim);
-  const std::byte* group[Op::kGroup];
+  const std::size_t last = bytes > 0 ? bytes - 1 : 0;
+  Group<kGroup> group;
   std::size_t i = 0;
-  for (; i + Op::kGroup <= n; i += Op::kGroup) {
-    if (ahead > 0) {
-      const std::size_t end = i + ahead + Op::kGroup < n ? i + ahead + Op::kGroup : n;
-      for (std::size_t j = i + ahead; j < end; ++j) {
-        prefetch_row(rows + std::size_t{ids[j]} * stride, bytes);
-      }
+  for (; i + kGroup <= n; i += kGroup) {
+    for (std::size_t j = 0; j < kGroup; ++j) {
+      group.rows[j] = rows + std::size_t{ids[i + j]} * stride;
+      const std::size_t later = i + j + ahead;
+      group.next[j] = later < n ? rows + std::size_t{ids[later]} * stride : group.rows[j];
     }
-    for (std::size_t j = 0; j < Op::kGroup; ++j) group[j] = rows + std::size_t{ids[i + j]} * stride;
+    // A row that does not start on a line ends on one line more than the steps below reach.
+    group.prefetch(last);
     Op::score(query, group, dim, out + i);
   }
-  if (i < n) {
-    for (std::size_t j = 0; j < n - i; ++j) group[j] = rows + std::size_t{ids[i + j]} * stride;
-    score_rest<Op>(query, group, n - i, dim, out + i);
-  }
+  if (i == n) return;
+  for (std::size_t j = 0; j < n - i; ++j) group.rows[j] = rows + std::size_t{ids[i + j]} * stride;
+  score_rest<Op>(query, group, n - i, dim, out + i);
 }
 
 template <class L2, class Ip>

@@ -17,13 +17,15 @@ struct ByteOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     __m256i sums_i32x8[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x8[j] = _mm256_setzero_si256();
     for (std::size_t i = 0; i < dim; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       const __m256i q_i16x16 = Sign::widen(load16(q + i));
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -41,13 +43,15 @@ struct Sq8IntOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m256i sums_i32x8[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x8[j] = _mm256_setzero_si256();
     for (std::size_t i = 0; i < dim; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       const __m256i q_i16x16 = _mm256_cvtepi8_epi16(load16(q.codes + i));
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -76,8 +80,9 @@ struct Sq4IntOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m256i sums_i32x8[4];
     VICINAL_UNROLL
@@ -85,6 +90,7 @@ struct Sq4IntOp {
     const std::int8_t* codes = q.codes;
     std::size_t at = 16;
     for (std::size_t blocks = dim / 128 * 2; blocks > 0; --blocks, at += 32) {
+      if (blocks % 2 == 0) group.prefetch(at - 16);
       const __m256i low_i8x32 = load32(codes);
       const __m256i high_i8x32 = load32(codes + 64);
       VICINAL_UNROLL
@@ -95,6 +101,7 @@ struct Sq4IntOp {
     }
     const std::size_t half = nibble_tail(dim);
     std::size_t i = 0;
+    if (half > 0) group.prefetch(at - 16);
     if (half >= 32) {
       const __m256i low_i8x32 = load32(codes);
       const __m256i high_i8x32 = load32(codes + half);
@@ -145,13 +152,15 @@ struct Sq8Op {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m256 even[4], odd[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) even[j] = odd[j] = _mm256_setzero_ps();
     for (std::size_t i = 0; i < dim; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       __m128i codes_u8x16[4];
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) codes_u8x16[j] = load16(rows[j] + 16 + i);
@@ -166,8 +175,9 @@ struct Sq4Op {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const __m128i mask = _mm_set1_epi8(15);
     __m256 even[4], odd[4];
@@ -177,6 +187,7 @@ struct Sq4Op {
     const std::size_t tail = nibble_tail(dim);
     const float* values = q.values;
     for (std::size_t i = 0; i < whole + tail; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       const std::size_t half = i < whole ? 64 : tail;
       __m128i low_u8x16[4], high_u8x16[4];
       VICINAL_UNROLL

@@ -41,8 +41,9 @@ struct FloatOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim * Row::kBytes; }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const float* q = static_cast<const float*>(query);
     const std::size_t padded = (dim + Row::kGranule - 1) / Row::kGranule * Row::kGranule;
     // Two sums per row: eight chains keep both multipliers busy.
@@ -51,6 +52,7 @@ struct FloatOp {
     for (int j = 0; j < 4; ++j) even[j] = odd[j] = _mm256_setzero_ps();
     std::size_t i = 0;
     for (; i + 16 <= padded; i += 16) {
+      if (Row::kBytes == 4 || i % 32 == 0) group.prefetch(i * Row::kBytes);
       const __m256 q0_f32x8 = _mm256_loadu_ps(q + i);
       const __m256 q1_f32x8 = _mm256_loadu_ps(q + i + 8);
       VICINAL_UNROLL
@@ -59,6 +61,7 @@ struct FloatOp {
         odd[j] = add_term<rank>(odd[j], q1_f32x8, Row::load8(rows[j], i + 8));
       }
     }
+    if (i < padded) group.prefetch(i * Row::kBytes);
     if (i + 8 <= padded) {
       const __m256 q_f32x8 = _mm256_loadu_ps(q + i);
       VICINAL_UNROLL

@@ -52,14 +52,16 @@ struct FloatOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim * Row::kBytes; }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const float* q = static_cast<const float*>(query);
     __m512 sums_f32x16[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_f32x16[j] = _mm512_setzero_ps();
     std::size_t i = 0;
     for (; i + 16 <= dim; i += 16) {
+      if (Row::kBytes == 4 || i % 32 == 0) group.prefetch(i * Row::kBytes);
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -67,6 +69,7 @@ struct FloatOp {
       }
     }
     if (i < dim) {
+      group.prefetch(i * Row::kBytes);
       // Lanes outside the mask are never read, so the last row may end at a page edge.
       const auto live = static_cast<__mmask16>((1u << (dim % 16)) - 1);
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
@@ -94,13 +97,15 @@ struct Sq8Op {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m512 sums_f32x16[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_f32x16[j] = _mm512_setzero_ps();
     for (std::size_t i = 0; i < dim; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       const __m512 q_f32x16 = _mm512_loadu_ps(q.values + i);
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -117,8 +122,9 @@ struct Sq4Op {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const __m512i mask = _mm512_set1_epi32(15);
     __m512 sums_f32x16[4];
@@ -128,6 +134,7 @@ struct Sq4Op {
     const std::size_t tail = nibble_tail(dim);
     const float* values = q.values;
     for (std::size_t i = 0; i < whole + tail; i += 16) {
+      if (i % 64 == 0) group.prefetch(i);
       const __m512 low_f32x16 = _mm512_loadu_ps(values);
       const __m512 high_f32x16 = _mm512_loadu_ps(values + (i < whole ? 64 : tail));
       VICINAL_UNROLL

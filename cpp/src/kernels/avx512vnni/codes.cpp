@@ -19,14 +19,16 @@ struct SignedIp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     const __m512i ones = _mm512_set1_epi8(1);
     __m512i sums_i32x16[4], query_i32x16 = _mm512_setzero_si512();
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     for (std::size_t i = 0; i < dim; i += 64) {
+      group.prefetch(i);
       const __m512i q_i8x64 = load64(q + i);
       const __mmask64 live = first_bytes(dim - i);
       query_i32x16 = _mm512_dpbusd_epi32(query_i32x16, ones, q_i8x64);
@@ -47,14 +49,16 @@ struct UnsignedIp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     const __m512i ones = _mm512_set1_epi8(1);
     __m512i sums_i32x16[4], rows_i32x16[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x16[j] = rows_i32x16[j] = _mm512_setzero_si512();
     for (std::size_t i = 0; i < dim; i += 64) {
+      group.prefetch(i);
       const __m512i q_i8x64 = flipped(load64(q + i));
       const __mmask64 live = first_bytes(dim - i);
       VICINAL_UNROLL
@@ -82,14 +86,16 @@ struct ByteL2 {
     return is_signed ? _mm512_cvtepi8_epi16(x) : _mm512_cvtepu8_epi16(x);
   }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     __m512i sums_i32x16[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     std::size_t i = 0;
     for (; i + 32 <= dim; i += 32) {
+      if (i % 64 == 0) group.prefetch(i);
       const __m512i q_i16x32 = widen(load32(q + i));
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -98,6 +104,7 @@ struct ByteL2 {
       }
     }
     if (i < dim) {
+      group.prefetch(i);
       const auto live = static_cast<__mmask32>((1u << (dim - i)) - 1);
       const __m512i q_i16x32 = widen(load32(q + i));
       VICINAL_UNROLL
@@ -116,14 +123,16 @@ struct Sq8IntOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m512i sums_i32x16[4];
     VICINAL_UNROLL
     for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     std::size_t i = 0;
     for (; i + 64 <= dim; i += 64) {
+      group.prefetch(i);
       const __m512i q_i8x64 = load64(q.codes + i);
       VICINAL_UNROLL
       for (int j = 0; j < 4; ++j) {
@@ -131,6 +140,7 @@ struct Sq8IntOp {
       }
     }
     if (i < dim) {
+      group.prefetch(i);
       const __m512i q_i8x64 = load64(q.codes + i);
       const __mmask64 live = first_bytes(dim - i);
       VICINAL_UNROLL
@@ -157,8 +167,9 @@ struct Sq4IntOp {
                                high_u8x64, q_high_i8x64);
   }
 
-  static VICINAL_INLINE void score(const void* query, const std::byte* const* rows,
+  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
                                    std::size_t dim, float* out) noexcept {
+    const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     __m512i sums_i32x16[4];
     VICINAL_UNROLL
@@ -166,6 +177,7 @@ struct Sq4IntOp {
     const std::int8_t* codes = q.codes;
     std::size_t at = 16;
     for (std::size_t blocks = dim / 128; blocks > 0; --blocks, at += 64, codes += 128) {
+      group.prefetch(at - 16);
       const __m512i low_i8x64 = load64(codes);
       const __m512i high_i8x64 = load64(codes + 64);
       VICINAL_UNROLL
@@ -175,6 +187,7 @@ struct Sq4IntOp {
     }
     const std::size_t half = nibble_tail(dim);
     if (half > 0) {
+      group.prefetch(at - 16);
       const __mmask64 live = first_bytes(half);
       const __m512i low_i8x64 = load64(codes);
       const __m512i high_i8x64 = load64(codes + half);

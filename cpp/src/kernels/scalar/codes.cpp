@@ -9,8 +9,10 @@ struct ByteOp {
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static void score(const void* query, const std::byte* const* rows, std::size_t dim,
+  static void score(const void* query, const Group<1>& group, std::size_t dim,
                     float* out) noexcept {
+    const std::byte* const* rows = group.rows;
+    group.prefetch_all(row_bytes(dim));
     const T* q = static_cast<const T*>(query);
     const T* row = reinterpret_cast<const T*>(rows[0]);
     std::int32_t sum = 0;  // dim <= 32768: 32768 * 255^2 still fits
@@ -73,8 +75,10 @@ struct ValueOp {
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return Codes::row_bytes(dim); }
 
-  static void score(const void* query, const std::byte* const* rows, std::size_t dim,
+  static void score(const void* query, const Group<1>& group, std::size_t dim,
                     float* out) noexcept {
+    const std::byte* const* rows = group.rows;
+    group.prefetch_all(row_bytes(dim));
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const ScalarRow head = head_of(rows[0]);
     float sums[16] = {};
@@ -93,8 +97,10 @@ struct CodeOp {
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return Codes::row_bytes(dim); }
 
-  static void score(const void* query, const std::byte* const* rows, std::size_t dim,
+  static void score(const void* query, const Group<1>& group, std::size_t dim,
                     float* out) noexcept {
+    const std::byte* const* rows = group.rows;
+    group.prefetch_all(row_bytes(dim));
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const ScalarRow head = head_of(rows[0]);
     std::int32_t sum = 0;

@@ -44,8 +44,10 @@ struct FloatOp {
     return dim * sizeof(typename Row::Stored);
   }
 
-  static void score(const void* query, const std::byte* const* rows, std::size_t dim,
+  static void score(const void* query, const Group<1>& group, std::size_t dim,
                     float* out) noexcept {
+    const std::byte* const* rows = group.rows;
+    group.prefetch_all(row_bytes(dim));
     const float* q = static_cast<const float*>(query);
     const auto* row = reinterpret_cast<const typename Row::Stored*>(rows[0]);
     // Sixteen sums: the compiler may then use whatever vectors the baseline has.
