@@ -212,7 +212,7 @@ class Parser {
       Json value = any(depth);
       const auto [place, added] = members.emplace(std::move(key), std::move(value));
       if (!added) {
-        fail("key " + quoted(place->first) + " appears twice", start);
+        fail("key " + in_quotes(place->first) + " appears twice", start);
       }
       skip_space();
     } while (take(','));
@@ -368,7 +368,7 @@ const T& get(const Variant& value, std::string_view what, const char* wanted) {
   if (const T* held = std::get_if<T>(&value)) {
     return *held;
   }
-  throw ParseError{quoted(what) + " is not " + wanted, 0};
+  throw ParseError{in_quotes(what) + " is not " + wanted, 0};
 }
 
 struct Printer {
@@ -415,7 +415,7 @@ std::size_t utf8_prefix(std::string_view text) noexcept {
   return at;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kLongest = 60;
   std::string_view kept = text.substr(0, kLongest);
   kept = kept.substr(0, utf8_prefix(kept));  // never half a character
@@ -451,11 +451,11 @@ bool Json::has(std::string_view key) const {
 const Json& Json::at(std::string_view key) const {
   const Object* members = std::get_if<Object>(&value_);
   if (members == nullptr) {
-    throw ParseError{quoted(key) + " is looked for in something that is not an object", 0};
+    throw ParseError{in_quotes(key) + " is looked for in something that is not an object", 0};
   }
   const auto place = members->find(std::string(key));
   if (place == members->end()) {
-    throw ParseError{quoted(key) + " is absent", 0};
+    throw ParseError{in_quotes(key) + " is absent", 0};
   }
   return place->second;
 }

@@ -72,6 +72,6 @@ class Json {
 std::size_t utf8_prefix(std::string_view text) noexcept;
 
 /// Text from a file, fit for a message: in quotes, control characters escaped, cut when long.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace vicinal::storage

@@ -41,7 +41,7 @@ std::string got_wanted(std::uint64_t got, const std::string& wanted) {
 void check_place(const std::string& path, const SectionInfo& section, std::uint64_t previous_end,
                  std::uint64_t file_bytes) {
   const auto fail = [&](const std::string& what) {
-    throw FormatError(path, kPreambleBytes, "section " + quoted(section.name) + " " + what);
+    throw FormatError(path, kPreambleBytes, "section " + in_quotes(section.name) + " " + what);
   };
   if (section.offset % kAlignment != 0) {
     fail("starts off its alignment" +
@@ -69,7 +69,7 @@ SectionInfo read_section(const Json& json) {
   section.bytes = json.at("bytes").as_u64("bytes");
   const std::uint64_t crc = json.at("crc32c").as_u64("crc32c");
   if (crc > std::numeric_limits<std::uint32_t>::max()) {
-    throw ParseError{"crc32c of section " + quoted(section.name) +
+    throw ParseError{"crc32c of section " + in_quotes(section.name) +
                          got_wanted(crc, "a 32-bit number"), 0};
   }
   section.crc32c = static_cast<std::uint32_t>(crc);
@@ -172,7 +172,7 @@ std::pair<FileInfo, Json> decode_header(const std::string& path, const Preamble&
       check_place(path, section, end, info.file_bytes);
       end = section.offset + section.bytes + kMargin;
       if (!names.insert(section.name).second) {
-        throw ParseError{"section " + quoted(section.name) + " appears twice", 0};
+        throw ParseError{"section " + in_quotes(section.name) + " appears twice", 0};
       }
     }
   } catch (const ParseError& error) {

@@ -187,7 +187,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path), file_(-1) {
     throw ArgumentError("path " + path + " is " + kind_of(old.st_mode) +
                         "; only a regular file can be replaced");
   }
-  if (replaces && access(target_.c_str(), W_OK) != 0) {
+  if (replaces && faccessat(AT_FDCWD, target_.c_str(), W_OK, AT_EACCESS) != 0) {
     throw IoError(path, "replace", errno);  // renaming would get past a write protection
   }
   do {

@@ -38,7 +38,7 @@ std::pair<FileInfo, Json> read_header(const std::string& path, const InputFile& 
 
 [[noreturn]] void wrong_checksum(const std::string& path, const SectionInfo& section,
                                  std::uint32_t got) {
-  throw FormatError(path, section.offset, "section " + quoted(section.name) +
+  throw FormatError(path, section.offset, "section " + in_quotes(section.name) +
                                               " is damaged: got checksum " + hex(got) +
                                               ", wanted " + hex(section.crc32c));
 }
@@ -115,8 +115,8 @@ File File::open(const std::string& path, OpenMode mode, const std::string& expec
   file.path_ = path;
   file.mode_ = mode;
   if (!expected_kind.empty() && file.info_.kind != expected_kind) {
-    file.fail({}, "the file holds another kind of index: got " + quoted(file.info_.kind) +
-                      ", wanted " + quoted(expected_kind));
+    file.fail({}, "the file holds another kind of index: got " + in_quotes(file.info_.kind) +
+                      ", wanted " + in_quotes(expected_kind));
   }
   if (mode == OpenMode::kMap) {
     file.mapping_ = input.map();
@@ -147,7 +147,7 @@ std::size_t File::index(const std::string& name) const {
       return i;
     }
   }
-  fail({}, "section " + quoted(name) + " is absent");
+  fail({}, "section " + in_quotes(name) + " is absent");
 }
 
 std::uint64_t File::section_bytes(const std::string& name) const {
@@ -158,7 +158,7 @@ Buffer File::section(const std::string& name, std::uint64_t expected_bytes) {
   const std::size_t i = index(name);
   const SectionInfo& section = info_.sections[i];
   if (section.bytes != expected_bytes) {
-    fail(name, "section " + quoted(name) + " has the wrong length: got " +
+    fail(name, "section " + in_quotes(name) + " has the wrong length: got " +
                    std::to_string(section.bytes) + " bytes, wanted " +
                    std::to_string(expected_bytes));
   }
@@ -167,7 +167,7 @@ Buffer File::section(const std::string& name, std::uint64_t expected_bytes) {
                           mapping_);
   }
   if (loaded_[i].size() != section.bytes) {
-    throw std::logic_error("section " + quoted(name) + " was handed over before");
+    throw std::logic_error("section " + in_quotes(name) + " was handed over before");
   }
   return std::move(loaded_[i]);
 }
