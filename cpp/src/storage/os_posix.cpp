@@ -177,6 +177,9 @@ std::shared_ptr<const void> InputFile::map() const {
 
 OutputFile::OutputFile(const std::string& path) : path_(path), file_(-1) {
   check_path(path);
+  if (path.empty()) {
+    throw IoError(path, "create", ENOENT);
+  }
   target_ = follow_links(path);
   struct stat old;
   const bool replaces = stat(target_.c_str(), &old) == 0;
