@@ -3,11 +3,15 @@
 // row they change, and each changed list is settled by one thread. The graph depends on the rows,
 // their order and the seed alone. Batches grow with the graph (prefix doubling), so that hardly a
 // row misses its neighbours for having come with them. After ParlayANN: Manohar et al., PPoPP 2024.
+// Rows of one batch cannot find each other in the graph. Those whose nearest older rows coincide
+// are most likely neighbours, so they are offered to each other before anyone chooses: without
+// that, recall at ef 64 on WordNet definitions (which come in order of meaning) falls from 0.93 to 0.89.
 
 #include "indexes/hnsw_build.h"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/parallel.h"
 #include "base/random.h"
@@ -18,8 +22,10 @@ namespace {
 using quantizers::Codec;
 using quantizers::Query;
 
-constexpr std::size_t kBatchShare = 50;  // a batch is at most 1/50 of the graph it joins
-constexpr std::size_t kMaxBatch = 65536;
+constexpr std::size_t kBatchShare = 200;  // a batch is at most 1/200 of the graph it joins
+constexpr std::size_t kMaxBatch = 16384;
+constexpr std::size_t kAnchors = 8;
+constexpr std::size_t kMaxFellows = 64;
 
 /// A link that a new node asks an old one to return.
 struct BackLink {
@@ -166,6 +172,12 @@ class Builder {
                           selectors_[w], found_[i]);
         }
       });
+      introduce(first, size);
+      parallel_for(size, 16, run_, [&](std::size_t begin, std::size_t end, unsigned w) {
+        for (std::size_t i = begin; i < end; ++i) {
+          choose_base(static_cast<std::uint32_t>(first + i), selectors_[w], found_[i]);
+        }
+      });
       // From here on lists of older rows change, so nothing may interrupt.
       for (std::uint32_t level = 0; level <= std::min(top, at_.top); ++level) {
         link_back(level, size);
@@ -182,9 +194,11 @@ class Builder {
     if (publish_) index_.publish(at_);
   }
 
+  /// What one row of the batch met.
   struct Found {
-    std::vector<BackLink> links;        ///< one layer after the other, base first
-    std::vector<std::size_t> layer_end;  ///< by layer
+    std::vector<Candidate> base;                ///< nearest first
+    std::vector<std::uint32_t> fellows;         ///< rows of the same batch
+    std::vector<std::vector<BackLink>> layers;  ///< by layer, base first
   };
 
   void find_neighbours(std::uint32_t row, std::uint32_t tower, Walk& walk, Selector& s,
@@ -193,45 +207,87 @@ class Builder {
     const std::uint32_t level =
         tower == kNoRow ? 0 : std::min(state_.tower(tower).level, at_.top);
     EntryPoint start = descend(at_, level, walk);
-    found.links.clear();
-    found.layer_end.assign(level + 1, 0);
-    std::vector<std::vector<BackLink>> layers(level);
+    found.layers.resize(level + 1);
+    found.fellows.clear();
     for (std::uint32_t layer = level; layer > 0; --layer) {
       walk_upper(at_, start, layer, index_.params.build_ef, walk);
-      choose(walk.pool, true, s);
+      collect(walk.pool, true, s.candidates);
+      select(state_, codec_, state_.links, s);
       store_links(state_.mutable_upper(tower, layer), state_.links, s.kept);
-      for (const Candidate& c : s.kept) layers[layer - 1].push_back({c.node, tower, c.distance});
+      note(s.kept, tower, found.layers[layer]);
       const Pool::Entry best = walk.pool[0];
       start = {best.distance, best.row(), state_.tower(best.row()).row};
     }
     walk_base(at_, start, index_.params.build_ef, walk);
-    choose(walk.pool, false, s);
-    store_links(state_.mutable_base(row), state_.width, s.kept);
-    for (const Candidate& c : s.kept) found.links.push_back({c.node, row, c.distance});
-    found.layer_end[0] = found.links.size();
-    for (std::uint32_t layer = 1; layer <= level; ++layer) {
-      found.links.insert(found.links.end(), layers[layer - 1].begin(), layers[layer - 1].end());
-      found.layer_end[layer] = found.links.size();
+    collect(walk.pool, false, found.base);
+  }
+
+  void collect(const Pool& pool, bool upper, std::vector<Candidate>& to) const {
+    to.clear();
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const std::uint32_t node = pool[i].row();
+      to.push_back({pool[i].distance, node, upper ? state_.tower(node).row : node});
     }
   }
 
-  void choose(const Pool& pool, bool upper, Selector& s) {
-    s.candidates.clear();
-    for (std::size_t i = 0; i < pool.size(); ++i) {
-      const std::uint32_t node = pool[i].row();
-      s.candidates.push_back({pool[i].distance, node, upper ? state_.tower(node).row : node});
+  static void note(const std::vector<Candidate>& kept, std::uint32_t from,
+                   std::vector<BackLink>& to) {
+    to.clear();
+    for (const Candidate& c : kept) to.push_back({c.node, from, c.distance});
+  }
+
+  /// Makes rows of the batch fellows that share one of their nearest older rows.
+  void introduce(std::uint32_t first, std::size_t size) {
+    anchors_.clear();
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto& base = found_[i].base;
+      for (std::size_t c = 0; c < std::min(kAnchors, base.size()); ++c) {
+        anchors_.emplace_back(base[c].row, static_cast<std::uint32_t>(i));
+      }
     }
+    std::sort(anchors_.begin(), anchors_.end());
+    for (std::size_t begin = 0, end = 0; begin < anchors_.size(); begin = end) {
+      while (end < anchors_.size() && anchors_[end].first == anchors_[begin].first) ++end;
+      // A crowd around one row knows each other well enough through a window of it.
+      for (std::size_t a = begin; a < end; ++a) {
+        for (std::size_t b = a + 1; b < std::min(end, a + kMaxFellows); ++b) {
+          const std::uint32_t one = anchors_[a].second, other = anchors_[b].second;
+          found_[one].fellows.push_back(first + other);
+          found_[other].fellows.push_back(first + one);
+        }
+      }
+    }
+  }
+
+  void choose_base(std::uint32_t row, Selector& s, Found& found) {
+    auto& fellows = found.fellows;
+    if (!fellows.empty()) {
+      std::sort(fellows.begin(), fellows.end());
+      fellows.erase(std::unique(fellows.begin(), fellows.end()), fellows.end());
+      s.scores.resize(std::max(s.scores.size(), fellows.size()));
+      s.rows.resize(s.scores.size());
+      codec_.prepare_row(state_.codes.data() + std::size_t{row} * codec_.stride(), s.query);
+      s.query.score_ids(state_.codes.data(), fellows.data(), fellows.size(), s.scores.data());
+      const auto older = static_cast<std::ptrdiff_t>(found.base.size());
+      for (std::size_t i = 0; i < fellows.size(); ++i) {
+        found.base.push_back({s.scores[i], fellows[i], fellows[i]});
+      }
+      std::sort(found.base.begin() + older, found.base.end(), nearer);
+      std::inplace_merge(found.base.begin(), found.base.begin() + older, found.base.end(), nearer);
+    }
+    s.candidates.swap(found.base);
     select(state_, codec_, state_.links, s);
+    s.candidates.swap(found.base);
+    store_links(state_.mutable_base(row), state_.width, s.kept);
+    note(s.kept, row, found.layers[0]);
   }
 
   void link_back(std::uint32_t level, std::size_t size) {
     back_.clear();
     for (std::size_t i = 0; i < size; ++i) {
-      const Found& f = found_[i];
-      if (level >= f.layer_end.size()) continue;
-      const std::size_t begin = level == 0 ? 0 : f.layer_end[level - 1];
-      back_.insert(back_.end(), f.links.begin() + static_cast<std::ptrdiff_t>(begin),
-                   f.links.begin() + static_cast<std::ptrdiff_t>(f.layer_end[level]));
+      if (level >= found_[i].layers.size()) continue;
+      const auto& links = found_[i].layers[level];
+      back_.insert(back_.end(), links.begin(), links.end());
     }
     std::sort(back_.begin(), back_.end(), by_target);
     groups_.clear();
@@ -267,6 +323,7 @@ class Builder {
   std::vector<Selector> selectors_;
   std::vector<std::uint32_t> tower_of_;  ///< by row of the batch
   std::vector<Found> found_;             ///< by row of the batch
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> anchors_;  ///< older row, row of the batch
   std::vector<BackLink> back_;
   std::vector<std::size_t> groups_;
 };
