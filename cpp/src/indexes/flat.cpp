@@ -1,0 +1,236 @@
+#include "vicinal/flat.h"
+
+#include <algorithm>
+#include <string>
+
+#include "indexes/flat_impl.h"
+#include "vicinal/errors.h"
+
+namespace vicinal {
+
+using indexes::FlatSnapshot;
+
+FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
+    : dim(dim_), metric(metric_), params(params_), view_(std::make_shared<const Snapshot>()) {
+  if (dim == 0 || dim > kMaxDim) {
+    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " + std::to_string(kMaxDim));
+  }
+  const CodecKind codec = params.codec;
+  if (codec == CodecKind::kSq4 || codec == CodecKind::kBfloat16) {
+    throw ArgumentError(std::string("a flat index does not hold ") + name(codec) +
+                        "; wanted float32, float16, int8, uint8 or sq8");
+  }
+  if (unit() && (codec == CodecKind::kInt8 || codec == CodecKind::kUint8)) {
+    throw ArgumentError(std::string("a cosine index stores vectors scaled to length 1, which ") + name(codec) +
+                        " cannot hold; wanted float32, float16 or sq8");
+  }
+}
+
+FlatIndex::Impl::View FlatIndex::Impl::view() const {
+  const std::lock_guard<std::mutex> lock(view_mutex_);
+  return view_;
+}
+
+void FlatIndex::Impl::publish(Snapshot next) {
+  View fresh = std::make_shared<const Snapshot>(std::move(next));
+  const std::lock_guard<std::mutex> lock(view_mutex_);
+  view_.swap(fresh);
+}
+
+void FlatIndex::Impl::ensure_map() const {
+  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
+  if (map_ready_) return;
+  const View now = view();
+  map_.clear();
+  if (!now->numbered()) {
+    map_.reserve(now->live());
+    for (std::uint32_t row = 0; row < now->rows; ++row) {
+      // A damaged file may hold anything; negative ids cannot be asked for.
+      if (!now->gone(row) && now->id(row) >= 0) map_.insert(now->id(row), row);
+    }
+  }
+  map_ready_ = true;
+}
+
+template <class Use>
+void FlatIndex::Impl::with_ids(Use use) const {
+  for (;;) {
+    {
+      const std::shared_lock<std::shared_mutex> lock(map_mutex_);
+      const View now = view();
+      if (now->numbered()) {
+        use(now, [&](std::int64_t id) {
+          const bool here = static_cast<std::uint64_t>(id) < now->rows && !now->gone(static_cast<std::uint32_t>(id));
+          return here ? static_cast<std::uint32_t>(id) : kNoRow;
+        });
+        return;
+      }
+      if (map_ready_) {
+        use(now, [&](std::int64_t id) { return id < 0 ? kNoRow : map_.find(id); });
+        return;
+      }
+    }
+    ensure_map();
+  }
+}
+
+bool FlatIndex::Impl::contains(std::int64_t id) const {
+  bool found = false;
+  with_ids([&](const View&, auto find) { found = find(id) != kNoRow; });
+  return found;
+}
+
+void FlatIndex::Impl::get(std::int64_t id, float* out) const {
+  View at;
+  std::uint32_t row = kNoRow;
+  with_ids([&](const View& now, auto find) {
+    at = now;
+    row = find(id);
+  });
+  if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  at->codec->decode(at->store->codes.data() + std::size_t{row} * at->codec->stride(), 1, out, dim);
+}
+
+FlatIndex::Impl::View FlatIndex::Impl::rows_of(const std::int64_t* ids, std::size_t count,
+                                               std::vector<std::uint32_t>& rows) const {
+  View at;
+  with_ids([&](const View& now, auto find) {
+    at = now;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint32_t row = find(ids[i]);
+      if (row != kNoRow) rows.push_back(row);
+    }
+  });
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  return at;
+}
+
+bool FlatIndex::Impl::ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_allowed) {
+  if (count == 0) return true;
+  if (ids[0] < 0 || static_cast<std::uint64_t>(ids[0]) < first_allowed) return false;
+  return std::adjacent_find(ids, ids + count, [](std::int64_t a, std::int64_t b) { return a >= b; }) == ids + count;
+}
+
+void FlatIndex::Impl::check_new_ids(const Snapshot& now, const std::int64_t* ids, std::size_t count) const {
+  if (ids_rise(ids, count, now.next_id)) return;  // new, each of them
+  IdMap fresh;
+  fresh.reserve(count);
+  with_ids([&](const View&, auto find) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto refuse = [&](const char* why) {
+        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
+      };
+      if (ids[i] < 0) refuse("; ids are 0 or more");
+      if (find(ids[i]) != kNoRow) refuse(", which this index already holds");
+      if (!fresh.insert(ids[i], 0)) refuse(" for the second time");
+    }
+  });
+}
+
+void FlatIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
+  const std::lock_guard<std::mutex> writing(writer_);
+  View now;
+  std::vector<std::uint32_t> rows(count);
+  IdMap seen;
+  with_ids([&](const View& at, auto find) {
+    now = at;
+    for (std::size_t i = 0; i < count; ++i) {
+      rows[i] = find(ids[i]);
+      const auto refuse = [&](const char* why) {
+        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
+      };
+      if (rows[i] == kNoRow) refuse(", which this index does not hold");
+      if (!seen.insert(ids[i], 0)) refuse(" for the second time");
+    }
+  });
+  if (count == 0) return;
+
+  Snapshot next = *now;
+  auto dead = next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
+  for (const std::uint32_t row : rows) dead->set(row);
+  next.dead = std::move(dead);
+  next.removed += static_cast<std::uint32_t>(count);
+  // Every search reads dead rows: beyond a quarter they cost more than they save.
+  const bool compact = next.removed > next.rows / 4;
+  if (compact) next = compacted(next);
+
+  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
+  if (compact) {
+    map_.clear();
+    map_ready_ = false;
+  } else if (map_ready_) {
+    for (std::size_t i = 0; i < count; ++i) map_.erase(ids[i]);
+  }
+  publish(std::move(next));
+}
+
+MemoryReport FlatIndex::Impl::memory() const {
+  MemoryReport report;
+  const View now = view();
+  if (now->store) {
+    std::uint64_t reserve = 0;
+    const auto part = [&](const char* what, const Buffer& buffer, std::uint64_t row_bytes) {
+      if (buffer.size() == 0) return;
+      const std::uint64_t used = std::min<std::uint64_t>(buffer.size(), now->rows * row_bytes);
+      report.push_back({what, used, buffer.borrowed()});
+      reserve += buffer.size() - used;
+    };
+    part("codes", now->store->codes, now->codec->stride());
+    part("ids", now->store->ids, sizeof(std::int64_t));
+    if (reserve != 0) report.push_back({"reserve", reserve, false});
+  }
+  if (now->dead) report.push_back({"removed rows", now->dead->words().size() * sizeof(std::uint64_t), false});
+  if (now->codec && !now->codec->mean().empty()) {
+    report.push_back({"mean", now->codec->mean().size() * sizeof(float), false});
+  }
+  const std::shared_lock<std::shared_mutex> lock(map_mutex_);
+  if (map_.bytes() != 0) report.push_back({"id map", map_.bytes(), false});
+  return report;
+}
+
+FlatIndex::FlatIndex(std::size_t dim, Metric metric, FlatParams params)
+    : impl_(std::make_unique<Impl>(dim, metric, params)) {}
+FlatIndex::FlatIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FlatIndex::~FlatIndex() = default;
+FlatIndex::FlatIndex(FlatIndex&&) noexcept = default;
+FlatIndex& FlatIndex::operator=(FlatIndex&&) noexcept = default;
+
+std::size_t FlatIndex::dim() const noexcept { return impl_->dim; }
+Metric FlatIndex::metric() const noexcept { return impl_->metric; }
+const FlatParams& FlatIndex::params() const noexcept { return impl_->params; }
+std::size_t FlatIndex::size() const { return impl_->view()->live(); }
+
+void FlatIndex::add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run) {
+  impl_->add(rows, ids, run);
+}
+void FlatIndex::remove(const std::int64_t* ids, std::size_t count) { impl_->remove(ids, count); }
+bool FlatIndex::contains(std::int64_t id) const { return impl_->contains(id); }
+void FlatIndex::get(std::int64_t id, float* out) const { impl_->get(id, out); }
+
+std::vector<std::int64_t> FlatIndex::ids() const {
+  const auto at = impl_->view();
+  std::vector<std::int64_t> out;
+  out.reserve(at->live());
+  for (std::uint32_t row = 0; row < at->rows; ++row) {
+    if (!at->gone(row)) out.push_back(at->id(row));
+  }
+  return out;
+}
+
+void FlatIndex::search(const VectorsView& queries, MatrixView<std::int64_t> ids, MatrixView<float> distances,
+                       const Allowed& allowed, const RunOptions& run) const {
+  impl_->search(queries, ids, distances, allowed, run);
+}
+RangeResult FlatIndex::range_search(const VectorsView& queries, float radius, const Allowed& allowed,
+                                    const RunOptions& run) const {
+  return impl_->range_search(queries, radius, allowed, run);
+}
+
+MemoryReport FlatIndex::memory() const { return impl_->memory(); }
+void FlatIndex::save(const std::string& path, const std::string& metadata, const RunOptions& run) const {
+  impl_->save(path, metadata, run);
+}
+FlatIndex FlatIndex::open(const std::string& path, OpenMode mode) { return FlatIndex(Impl::open(path, mode)); }
+
+}  // namespace vicinal

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "indexes/config.h"
+#include "indexes/file.h"
+#include "indexes/flat_impl.h"
+#include "storage/container.h"
+#include "vicinal/errors.h"
+
+namespace vicinal {
+
+using quantizers::Codec;
+using storage::File;
+using storage::Json;
+using storage::SectionSource;
+
+void FlatIndex::Impl::save(const std::string& path, const std::string& metadata, const RunOptions& run) const {
+  const View now = view();  // whatever is added or removed meanwhile is not in the file
+  const std::uint64_t rows = now->rows;
+  std::vector<SectionSource> sections;
+  if (rows != 0) {
+    sections.push_back({"codes", {{now->store->codes.data(), rows * now->codec->stride()}}});
+    if (!now->numbered()) sections.push_back({"ids", {{now->store->ids.data(), rows * sizeof(std::int64_t)}}});
+    if (now->dead) sections.push_back({"removed", {{now->dead->words().data(), (rows + 63) / 64 * 8}}});
+  }
+  if (now->codec && !now->codec->mean().empty()) {
+    const std::vector<float>& mean = now->codec->mean();
+    sections.push_back({"mean", {{mean.data(), mean.size() * sizeof(float)}}});
+  }
+  Json::Object config;
+  config["dim"] = static_cast<std::uint64_t>(dim);
+  config["metric"] = name(metric);
+  config["codec"] = name(params.codec);
+  config["rows"] = rows;
+  config["removed"] = std::uint64_t{now->removed};
+  config["next_id"] = now->next_id;
+  config["ascending"] = std::uint64_t{now->ascending ? 1u : 0u};
+  indexes::save_file(path, "flat", config, metadata, sections, run);
+}
+
+std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, OpenMode mode) {
+  File file = indexes::open_file(path, mode, "flat");
+  const indexes::ConfigReader config(file);
+  const std::uint64_t width = config.number("dim", 1, kMaxDim);
+  const Metric rank = config.metric();
+  FlatParams params;
+  params.codec = config.codec();
+  std::unique_ptr<Impl> impl;
+  try {
+    impl = std::make_unique<Impl>(width, rank, params);
+  } catch (const ArgumentError& error) {
+    file.fail("", error.what());
+  }
+
+  Snapshot at;
+  at.rows = static_cast<std::uint32_t>(config.number("rows", 0, kNoRow - 1));
+  at.removed = static_cast<std::uint32_t>(config.number("removed", 0, at.rows));
+  at.next_id = config.number("next_id", 0, std::uint64_t{1} << 63);
+  at.ascending = config.number("ascending", 0, 1) == 1;
+  const bool scalar = params.codec == CodecKind::kSq8;
+  std::vector<float> mean;
+  if (scalar && (at.rows != 0 || file.has("mean"))) {
+    const Buffer raw = file.section("mean", width * sizeof(float));
+    mean.resize(width);
+    std::memcpy(mean.data(), raw.data(), width * sizeof(float));
+  }
+  if (!scalar || !mean.empty()) at.codec = Codec::restore(params.codec, width, rank, std::move(mean));
+  if (at.rows != 0) {
+    // No product here can overflow: rows < 2^32, strides < 2^18.
+    const std::uint64_t rows = at.rows;
+    auto store = std::make_shared<indexes::FlatStore>();
+    store->capacity = at.rows;
+    store->codes = file.section("codes", rows * at.codec->stride());
+    if (file.has("ids")) store->ids = file.section("ids", rows * sizeof(std::int64_t));
+    if (file.has("removed")) {
+      file.verify("removed");
+      const Buffer raw = file.section("removed", (rows + 63) / 64 * 8);
+      auto dead = std::make_shared<Bitmap>(at.rows);
+      for (std::uint32_t row = 0; row < at.rows; ++row) {
+        if ((static_cast<unsigned>(raw.data()[row / 8]) >> (row % 8) & 1u) != 0) dead->set(row);
+      }
+      if (dead->count() != at.removed) {
+        file.fail("removed", std::to_string(dead->count()) + " rows are marked removed; the header says " +
+                                 std::to_string(at.removed));
+      }
+      at.dead = std::move(dead);
+    } else if (at.removed != 0) {
+      file.fail("", "the header counts removed rows that no section marks");
+    }
+    at.store = std::move(store);
+  }
+  impl->publish(std::move(at));
+  return impl;
+}
+
+}  // namespace vicinal
