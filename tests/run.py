@@ -72,7 +72,7 @@ class Environment:
         self.pip("install", "cmake>=3.21", "ninja", *requires.split("\n"))
 
     def pip(self, *args: str | Path) -> None:
-        common = ["--quiet", "--disable-pip-version-check"]
+        common = ["-qq", "--disable-pip-version-check"]
         run([self.python, "-m", "pip", args[0], *common, *args[1:]], env=self.env())
 
     def tool(self, name: str) -> Path:
