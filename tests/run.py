@@ -202,13 +202,15 @@ def run_ctest(env: Environment, tree: Path, level: str | None, args: argparse.Na
     return counts
 
 
-def run_pytest(env: Environment, level: str | None, args: argparse.Namespace) -> Counts:
+def run_pytest(env: Environment, tree: Path, level: str | None, args: argparse.Namespace) -> Counts:
     report = BUILD / f"pytest-{level or 'default'}.xml"
     report.unlink(missing_ok=True)
     command: Command = [env.python, "-m", "pytest", "-q", f"--junitxml={report}", ROOT / "tests"]
     if args.filter:
         command += ["-k", args.filter]
-    extra = {"VICINAL_ISA": level} if level else {}
+    extra = {"VICINAL_BUILD_DIR": str(tree)}  # some tests read the machine code
+    if level:
+        extra["VICINAL_ISA"] = level
     code = run(command, env=env.env(**extra), check=False)
     if not report.exists():
         raise StepError(f"pytest ended with {code} and wrote no report")
@@ -292,7 +294,7 @@ def main() -> int:
         if "cpp" in parts:
             report.step(f"C++ tests, {name}", partial(run_ctest, env, tree, level, args))
         if "python" in parts:
-            report.step(f"Python tests, {name}", partial(run_pytest, env, level, args))
+            report.step(f"Python tests, {name}", partial(run_pytest, env, tree, level, args))
     return report.finish()
 
 
