@@ -109,10 +109,11 @@ TEST(FlatSearch, EveryCodecAndMetricAgainstDoubles) {
         for (std::size_t q = 0; q < queries.rows; ++q) {
           double length2 = 0.0;
           for (std::size_t i = 0; i < dim; ++i) length2 += static_cast<double>(queries.row(q)[i]) * queries.row(q)[i];
-          // What is stored under cosine is scaled once; the rounded length is not made up for.
+          // What is stored under cosine is scaled once; the rounded length is not made up for, and
+          // a row that came out too long is not nearer than at no distance.
           const auto truth = [&](const float* x) {
             if (metric != Metric::kCosine) return distance(metric, queries.row(q), x, dim);
-            return 1.0 + distance(Metric::kInnerProduct, queries.row(q), x, dim) / std::sqrt(length2);
+            return std::max(0.0, 1.0 + distance(Metric::kInnerProduct, queries.row(q), x, dim) / std::sqrt(length2));
           };
           std::vector<double> want;
           for (std::size_t r = 0; r < kept.rows; ++r) want.push_back(truth(kept.row(r)));
