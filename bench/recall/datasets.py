@@ -48,6 +48,12 @@ def load(path: str | Path, *, max_queries: int | None = None) -> Dataset:
     return Dataset(path.stem, metric, base, query, truth.astype(np.int64))
 
 
+def shape(path: str | Path) -> tuple[int, int]:
+    """Rows and dimensions of a data file."""
+    base = load(path, max_queries=1).base
+    return len(base), int(base.shape[1])
+
+
 def _from_hdf5(path: Path) -> tuple[Any, Any, Any, str]:
     import h5py
 

@@ -48,7 +48,7 @@ def table(name: str, results: Sequence[Result], settings: Settings) -> str:
     for result in results:
         rows.append(_flat_row(result, reference) if exact else _graph_row(result, reference))
     notes = "" if exact else "\n  > the smallest ef already has a higher recall (given); - not reached"
-    return f"\n{name}\n{_columns(rows)}{notes}\n"
+    return f"\n{name}\n{columns(rows)}{notes}\n"
 
 
 def _graph_head(ratios: bool) -> list[str]:
@@ -110,11 +110,14 @@ def _matched(matched: Matched | None) -> str:
     return f"{matched.rate:,.0f}" + (f" >{matched.recall:.3f}" if matched.above else "")
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths))]
+        cells = [
+            cell.ljust(width) if c == 0 else cell.rjust(width)
+            for c, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  " + "  ".join(cells))
     lines.insert(1, "  " + "  ".join("-" * w for w in widths))
     return "\n".join(lines)
@@ -133,9 +136,11 @@ def append_json(path: Path, name: str, results: Sequence[Result], settings: Sett
                 "single": settings.single,
                 "build": result.build,
                 "points": [
-                    {"ef": p.ef, "recall": p.recall, "queries_per_second": p.rates} for p in result.points
+                    {"ef": p.ef, "recall": p.recall, "queries_per_second": p.rates}
+                    for p in result.points
                 ],
                 "at_recall": {t: m.__dict__ if m else None for t, m in matched.items()},
+                "fixed_ef_recall": result.fixed_recall,
                 "single_queries_per_second": result.single_rates,
             }
             file.write(json.dumps(line) + "\n")

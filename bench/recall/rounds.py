@@ -26,6 +26,7 @@ class Settings:
     build_threads: int = 2
     cache: Path | None = None
     build_only: bool = False
+    fixed_ef: int | None = None  # recall there too, to compare graphs
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Result:
     build: dict[str, Any]
     points: list[Point] = field(default_factory=list)
     exact: bool = False
+    fixed_recall: float = float("nan")
     single_rates: list[float] = field(default_factory=list)  # exact search, one query a call
 
 
@@ -56,6 +58,8 @@ def measure(data: Path, names: Sequence[str], settings: Settings) -> list[Result
     if not settings.build_only:
         for worker, result in zip(workers, results, strict=True):
             result.points = _explore(worker, result, data, settings)
+            if settings.fixed_ef is not None and not result.exact:
+                result.fixed_recall = worker.call("recall", settings.k, settings.fixed_ef, None)
             _note(f"{data.stem}: {result.name} explored")
         for number in range(settings.rounds):
             for worker, result in zip(workers, results, strict=True):

@@ -1,0 +1,222 @@
+"""Every bar of the first release beside what is measured: ``python -m bench.recall.checks DATA ...``.
+
+It judges and does not fail: the exit code is 0 whatever the verdicts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import face, report
+from .datasets import shape
+from .rounds import Result, Settings, measure
+from .sweep import at_recall
+
+RECALL = 0.95
+SQ8_WANTED = {"mnist-784": 3.0}  # else 2
+GRAPHS = [
+    "hnswlib",
+    "faiss HNSW32-SQ8",
+    "vicinal HNSW f32",
+    "vicinal HNSW SQ8",
+    "vicinal HNSW SQ8+f16",
+    "vicinal HNSW SQ8+f32",
+]
+FLATS = ["faiss Flat", "vicinal Flat"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table."""
+
+    what: str
+    where: str
+    value: float | None
+    wanted: float
+    unit: str = "x"
+    at_most: bool = False
+    note: str = ""
+
+    def row(self) -> list[str]:
+        sign = "<=" if self.at_most else ">="
+        wanted = f"{sign} {self.wanted:g} {self.unit}"
+        if self.value is None:
+            return [self.what, self.where, "-", wanted, "not measured", self.note]
+        good = self.value <= self.wanted if self.at_most else self.value >= self.wanted
+        off = abs(self.value / self.wanted - 1)
+        verdict = "pass" if good else f"miss by {off:.0%}"
+        return [self.what, self.where, f"{self.value:.3g} {self.unit}", wanted, verdict, self.note]
+
+
+def graph_checks(name: str, results: Sequence[Result]) -> list[Check]:
+    found = {r.name: r for r in results}
+    rates = {r.name: at_recall(r.points, RECALL) for r in results}
+
+    def over(mine: str, theirs: str) -> float | None:
+        a, b = rates.get(mine), rates.get(theirs)
+        return a.rate / b.rate if a and b else None
+
+    refined = ["vicinal HNSW SQ8+f16", "vicinal HNSW SQ8+f32"]
+    best = max(refined, key=lambda n: m.rate if (m := rates.get(n)) else 0.0)
+    checks = [
+        Check("HNSW float32 / hnswlib", name, over("vicinal HNSW f32", "hnswlib"), 1.5),
+        Check(
+            "HNSW SQ8 + refine / hnswlib",
+            name,
+            over(best, "hnswlib"),
+            SQ8_WANTED.get(name, 2.0),
+            note=best.rsplit("+", 1)[-1],
+        ),
+        Check(
+            "HNSW SQ8 + refine / faiss HNSW32-SQ8",
+            name,
+            over(best, "faiss HNSW32-SQ8"),
+            1.3,
+            note=best.rsplit("+", 1)[-1],
+        ),
+    ]
+    ours, theirs = found.get("vicinal HNSW f32"), found.get("hnswlib")
+    if ours and theirs:
+        checks.append(
+            Check(
+                "build, hnswlib / HNSW float32",
+                name,
+                theirs.build["build_seconds"] / ours.build["build_seconds"],
+                1.5,
+                note=f"recall at ef 64: {theirs.fixed_recall:.4f} / {ours.fixed_recall:.4f}",
+            )
+        )
+    small = found.get("vicinal HNSW SQ8")
+    if small and theirs:
+        size = theirs.build.get("index_bytes") or theirs.build.get("file_bytes")
+        grown = small.build["kept_growth_bytes"] / max(1, theirs.build["kept_growth_bytes"])
+        checks.append(
+            Check(
+                "memory, HNSW SQ8 / hnswlib",
+                name,
+                small.build["index_bytes"] / size if size else None,
+                0.45,
+                at_most=True,
+                note=f"by growth of the process {grown:.2f}",
+            )
+        )
+    return checks
+
+
+def flat_checks(
+    name: str, results: Sequence[Result], values: int, machine: dict[str, Any]
+) -> list[Check]:
+    found = {r.name: r for r in results}
+    if "vicinal Flat" not in found:
+        return []
+    ours = found["vicinal Flat"]
+    batch = statistics.median(ours.points[0].rates)
+    single = statistics.median(ours.single_rates)
+    ratio = None
+    if "faiss Flat" in found:
+        ratio = batch / statistics.median(found["faiss Flat"].points[0].rates)
+    peak, stream = machine.get("fma_flop_per_s"), machine.get("dram_bytes_per_s")
+    flops, read = 2 * values * batch, 4 * values * single
+    return [
+        Check("Flat float32, batch of 1,000 / faiss IndexFlat", name, ratio, 1.2),
+        Check(
+            "Flat float32, batch of 1,000 / FMA peak",
+            name,
+            100 * flops / peak if peak else None,
+            70,
+            "%",
+            note=f"{flops / 1e9:.1f} GFLOP/s",
+        ),
+        Check(
+            "Flat float32, single query / DRAM bandwidth",
+            name,
+            100 * read / stream if stream else None,
+            85,
+            "%",
+            note=f"{read / 1e9:.1f} GB/s",
+        ),
+    ]
+
+
+def face_checks(kept: Path | None) -> list[Check]:
+    checks = [
+        Check("one search call, ten vectors", kind, 1e6 * seconds, 5, "us", at_most=True)
+        for kind, seconds in face.apart(face.call_seconds).items()
+    ]
+    opened = face.apart(face.open_seconds, kept)
+    note = f"with the first search {1e3 * opened['open_and_first_search']:.1f} ms"
+    size = f"500k x 128, {opened['file_bytes'] / 1e6:.0f} MB"
+    return [*checks, Check("open by mapping", size, 1e3 * opened["open"], 50, "ms", True, note)]
+
+
+def machine_numbers(program: Path | None) -> dict[str, Any]:
+    if program is None:
+        return {}
+    command = [str(program), "--json", "--no-kernels"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    numbers: dict[str, Any] = json.loads(done.stdout)
+    return numbers
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.recall.checks", description=__doc__)
+    parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--machine", type=Path, help="the program vicinal_machine, for the peaks")
+    parser.add_argument("--parts", default="graph,flat,face", help="which bars (graph,flat,face)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int)
+    parser.add_argument("--build-threads", type=int, default=2)
+    parser.add_argument("--cache", type=Path, help="as for python -m bench.recall")
+    parser.add_argument("--open-file", type=Path, help="keep the 500k x 128 index here")
+    parser.add_argument("--json", type=Path, help="append all that was measured, as JSON lines")
+    options = parser.parse_args()
+
+    settings = Settings(
+        rounds=options.rounds,
+        max_queries=options.queries,
+        build_threads=options.build_threads,
+        cache=options.cache,
+        fixed_ef=64,
+    )
+    parts = options.parts.split(",")
+    checks: list[Check] = []
+    before = machine_numbers(options.machine if "flat" in parts else None)
+    for data in options.data:
+        if "graph" in parts:
+            results = measure(data, GRAPHS, settings)
+            print(report.table(data.stem, results, settings), flush=True)
+            checks += graph_checks(data.stem, results)
+            if options.json:
+                report.append_json(options.json, data.stem, results, settings)
+        if "flat" in parts:
+            results = measure(data, FLATS, settings)
+            print(report.table(data.stem, results, settings), flush=True)
+            after = machine_numbers(options.machine)
+            # Before and after, the higher of both: a quiet minute flatters nobody.
+            peaks = {
+                key: max(before[key] or 0, after[key] or 0)
+                for key in ("fma_flop_per_s", "dram_bytes_per_s")
+                if key in before
+            }
+            rows, dim = shape(data)
+            checks += flat_checks(data.stem, results, rows * dim, peaks)
+            if options.json:
+                report.append_json(options.json, data.stem, results, settings)
+    if "face" in parts:
+        checks += face_checks(options.open_file)
+    print(report.how(settings))
+    head = ["bar", "on", "measured", "wanted", "verdict", ""]
+    print(report.columns([head, *[check.row() for check in checks]]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
