@@ -96,6 +96,8 @@ class IndexResult:
     """Share of the words whose own definition is among the k found."""
     queries_per_second: float
     """One thread, all queries in one call, median of the repeats."""
+    single_queries_per_second: float
+    """The same with a call for each query."""
     build_seconds: float
     bytes_per_vector: float
     """All parts of the index in memory, before it was saved, over the number of vectors."""
@@ -217,12 +219,15 @@ def run(
             if truth is None:  # the first one is exact
                 truth = ids
             speed = throughput(search, len(queries), repeats=repeats)
+            one_by_one = functools.partial(_each, mapped, queries, k, how)
+            single = throughput(one_by_one, len(queries), repeats=repeats, warmup=0)
             results.append(
                 IndexResult(
                     name=name,
                     recall=recall_at_k(ids, truth, k),
                     hit_rate=float((ids == data.targets[:, None]).any(axis=1).mean()),
                     queries_per_second=speed.per_second,
+                    single_queries_per_second=single.per_second,
                     build_seconds=built,
                     bytes_per_vector=size,
                     file_bytes=path.stat().st_size,
@@ -236,7 +241,11 @@ def run(
                 Lookup(word, _answers(data, ids, distances))
                 for word, ids, distances in zip(words, best.ids, best.distances, strict=True)
             )
-        del mapped, search  # so that the folder can go, on systems that keep mapped files
+        del (
+            mapped,
+            search,
+            one_by_one,
+        )  # so that the folder can go, on systems that keep mapped files
     return DemoReport(
         rows=len(data.vectors),
         dim=dim,
@@ -249,6 +258,13 @@ def run(
         lookups=lookups,
         looked_up_in=plans[-1][0],
     )
+
+
+def _each(
+    index: FlatIndex | HNSWIndex, queries: npt.NDArray[np.float32], k: int, how: dict[str, Any]
+) -> None:
+    for query in queries:
+        index.search(query, k, threads=1, **how)
 
 
 def _place(data: DemoData, word: str) -> int:

@@ -11,7 +11,7 @@ from vicinal import FlatIndex, HNSWIndex
 from vicinal import io as vectors_io
 from vicinal._types import Array
 from vicinal.cli import settings as opts
-from vicinal.cli.making import described, make
+from vicinal.cli.making import described, make, report_rows
 from vicinal.cli.output import (
     UsageProblem,
     command,
@@ -20,7 +20,7 @@ from vicinal.cli.output import (
     progress,
     quantity,
     safe,
-    stdout,
+    show,
 )
 
 
@@ -165,13 +165,10 @@ def _say(index: FlatIndex | HNSWIndex, path: Path, seconds: float, as_json: bool
         table.add_row("in memory", f"{per_vector:,.1f} bytes per vector")
         table.add_row("built in", f"{seconds:,.1f} s, {len(index) / seconds:,.0f} vectors/s")
     else:
-        for line in str(index.report).splitlines():
-            name, _, value = line.partition("  ")
-            table.add_row(safe(name), safe(value.strip())) if value else table.add_row(
-                "index", safe(line)
-            )
+        for name, text in report_rows(index.report):
+            table.add_row(safe(name), safe(text))
     table.add_row("file", f"{safe(path)}, {quantity(size, 'B')}")
-    stdout().print(table)
+    show(table)
 
 
 def _is_int(value: object) -> bool:

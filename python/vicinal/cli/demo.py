@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vicinal import demo as tour
-from vicinal.cli.output import command, emit_json, plain_table, progress, quantity, safe, stdout
+from vicinal.cli.output import command, emit_json, plain_table, progress, quantity, safe, show
 
 
 @command
@@ -44,25 +45,25 @@ def demo(
 
 
 def _tell(found: tour.DemoReport, keep: Path | None) -> None:
-    console = stdout()
-    place = "a temporary folder" if keep is None else safe(keep)
-    console.print(
+    place = "a temporary folder" if keep is None else str(keep)
+    told = (
         f"The data: {found.rows:,} definitions from WordNet 3.0 (c) Princeton University, each a "
         f"vector of {found.dim} numbers made by the sentence encoder all-MiniLM-L6-v2. The "
-        f"queries: {found.queries:,} single words, made vectors the same way.\n\n"
+        f"queries: {found.queries:,} words, made vectors the same way.",
         f"What was done: three indexes were built under cosine distance, saved to {place}, opened "
         f"again by mapping the file, and asked for the {found.k} definitions nearest to each word, "
         f"the graphs with ef {found.ef}. The first compares every vector, so its answers are the "
         f'truth that recall@{found.k} is measured by. "Right one" is how often the word\'s own '
         f"definition is among the {found.k}: that is up to the encoder. Searches ran on one "
-        f"thread, all words in one call, median of {found.repeats} passes.\n",
-        width=min(console.width, 100),
+        f"thread, median of {found.repeats} passes: all words in one call, which lets exact search "
+        "compare many words at once, and one by one.",
     )
     table = plain_table(
         "index",
         f"recall@{found.k}",
         "right one",
         "queries/s",
+        "one by one",
         "build",
         "bytes per vector",
         "file",
@@ -74,23 +75,24 @@ def _tell(found: tour.DemoReport, keep: Path | None) -> None:
             f"{result.recall:.4f}",
             f"{result.hit_rate:.1%}",
             f"{result.queries_per_second:,.0f}",
+            f"{result.single_queries_per_second:,.0f}",
             f"{result.build_seconds:.2f} s",
             f"{result.bytes_per_vector:,.0f}",
             quantity(result.file_bytes, "B"),
             f"{result.open_milliseconds:.1f} ms",
         )
-    console.print(table)
-    console.print(
-        f"\nWhat {safe(found.looked_up_in)} finds for a few words (1 - cosine before each):"
-    )
+    lines = [safe("\n\n".join(textwrap.fill(part, 96) for part in told)), ""]
+    found_words = [f"\nWhat {safe(found.looked_up_in)} finds for a few words, with 1 - cosine:"]
     for lookup in found.lookups:
-        console.print(f"\n[bold]{safe(lookup.word)}[/bold]")
+        found_words.append(f"\n[bold]{safe(lookup.word)}[/bold]")
         for answer in lookup.answers:
-            names = ", ".join(answer.words)
-            console.print(
-                f"  {answer.distance:.3f}  [bold]{safe(names)}[/bold]: {safe(answer.definition)}"
+            names = safe(", ".join(answer.words))
+            found_words.append(
+                f"  {answer.distance:.3f}  [bold]{names}[/bold]: {safe(answer.definition)}"
             )
-    console.print(
-        "\nNext: vicinal build VECTORS.npy -o INDEX.vicinal, then vicinal search INDEX.vicinal "
-        "QUERIES.npy, with your own."
+    found_words.append(
+        "\nNext, with vectors of your own:\n"
+        "  vicinal build VECTORS.npy -o INDEX.vicinal\n"
+        "  vicinal search INDEX.vicinal QUERIES.npy"
     )
+    show(*lines, table, *found_words)

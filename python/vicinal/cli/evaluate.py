@@ -27,7 +27,7 @@ from vicinal.cli.output import (
     plain_table,
     progress,
     safe,
-    stdout,
+    show,
 )
 from vicinal.io import Dataset
 
@@ -221,7 +221,8 @@ def _truth(
     # The neighbours in a file are those of its own metric.
     fits = data.metric in (None, metric)
     if fits and data.neighbors is not None and data.neighbors.shape[1] >= k:
-        return _Truth(data.neighbors, data.distances, "data set")
+        unknown = "" if data.metric else ", which does not state its metric"
+        return _Truth(data.neighbors, data.distances, f"data set{unknown}")
     start = time.perf_counter()
     found = measure.ground_truth(
         data.base, data.queries, k, metric, threads=given.threads, progress=report
@@ -260,18 +261,12 @@ def _write(
             f"{point.microseconds:,.1f}",
         )
     built = facts["build_seconds"]
-    console = stdout()
-    with console.capture() as text_of:
-        console.print(
-            f"{facts['kind']} of {facts['vectors']:,} vectors, dim {facts['dim']}, "
-            f"{facts['metric']}, {facts['codec']}, {facts['bytes_per_vector']:,.1f} bytes a vector"
-            + ("" if built is None else f", built in {built:.1f} s"),
-            soft_wrap=True,
-        )
-        console.print(
-            f"{facts['queries']:,} queries on {facts['search_threads']} thread(s), median of "
-            f"{facts['repeats']}; truth: {safe(facts['truth'])}\n",
-            soft_wrap=True,
-        )
-        console.print(table)
-    emit(text_of.get(), output)
+    made = "" if built is None else f", built in {built:.1f} s"
+    show(
+        f"{facts['kind']} of {facts['vectors']:,} vectors, dim {facts['dim']}, {facts['metric']}, "
+        f"{facts['codec']}, {facts['bytes_per_vector']:,.1f} bytes a vector{made}",
+        f"{facts['queries']:,} queries on {facts['search_threads']} thread(s), median of "
+        f"{facts['repeats']}; truth: {safe(facts['truth'])}\n",
+        table,
+        output=output,
+    )

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from vicinal import BuildReport
 from vicinal import info as file_info
 from vicinal import open as open_index
 from vicinal import verify as verify_file
+from vicinal.cli.making import report_rows
 from vicinal.cli.output import (
     command,
     emit_json,
@@ -18,7 +20,7 @@ from vicinal.cli.output import (
     progress,
     quantity,
     safe,
-    stdout,
+    show,
 )
 
 
@@ -37,21 +39,23 @@ def info(
     facts.add_row("file", f"{safe(found.path)}, {quantity(found.file_bytes, 'B')}")
     facts.add_row("kind", f"{safe(found.kind)}, format {found.version}")
     for name, value in _flat(found.header):
-        facts.add_row(safe(name), safe(value))
-    if isinstance(found.metadata, dict):
-        for name, value in _flat(found.metadata):
+        # The rest is the frame of the file, told above and below.
+        if name.startswith("config."):
+            facts.add_row(safe(name.removeprefix("config.")), safe(value))
+    metadata = found.metadata
+    if isinstance(metadata, dict):
+        for name, value in _flat({k: v for k, v in metadata.items() if k != "report"}):
+            facts.add_row("made by vicinal" if name == "vicinal" else safe(name), safe(value))
+        for name, value in _report(metadata.get("report")):
             facts.add_row(safe(name), safe(value))
-    elif found.metadata:
-        facts.add_row("metadata", safe(found.metadata))
+    elif metadata:
+        facts.add_row("metadata", safe(metadata))
     sections = plain_table("section", "bytes", "at byte", "crc32c")
     for section in found.sections:
         sections.add_row(
             safe(section.name), f"{section.bytes:,}", f"{section.offset:,}", f"{section.crc32c:08x}"
         )
-    console = stdout()
-    console.print(facts)
-    console.print()
-    console.print(sections)
+    show(facts, "", sections)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -63,6 +67,17 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         else:
             out.append((f"{prefix}{key}", str(value)))
     return out
+
+
+def _report(given: Any) -> list[tuple[str, str]]:
+    """Give the report of `vicinal.build` in its own words; as it stands if another wrote it."""
+    if not isinstance(given, dict):
+        return []
+    try:
+        report = BuildReport.from_dict(given)
+    except ValueError:
+        return _flat(given, "report.")
+    return report_rows(report)
 
 
 @command
@@ -80,9 +95,7 @@ def verify(
     with progress("B") as report:
         verify_file(path, threads=threads, progress=report)
     index = open_index(path)
-    stdout().print(
-        f"{path}: sound. {len(found.sections)} sections, {quantity(found.file_bytes, 'B')}, "
-        f"{len(index):,} vectors",
-        markup=False,
-        soft_wrap=True,
+    show(
+        f"{safe(path)}: sound. {len(found.sections)} sections, {quantity(found.file_bytes, 'B')}, "
+        f"{len(index):,} vectors"
     )

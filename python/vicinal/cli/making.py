@@ -6,7 +6,7 @@ import time
 import warnings
 from typing import Any
 
-from vicinal import FlatIndex, HNSWIndex, RecallWarning, build
+from vicinal import BuildReport, FlatIndex, HNSWIndex, RecallWarning, build
 from vicinal._types import Array, Progress
 from vicinal.cli.output import stderr, usage
 from vicinal.cli.settings import IndexSettings
@@ -53,6 +53,13 @@ def make(
     if isinstance(index, HNSWIndex):
         index.reorder(threads=settings.threads, progress=progress)
     return index, time.perf_counter() - start
+
+
+def report_rows(report: BuildReport) -> list[tuple[str, str]]:
+    """Split the report's own words into names and what they say."""
+    first, *rest = str(report).splitlines()
+    pairs = [line.partition("  ") for line in rest]
+    return [("index", first), *((name, text.strip()) for name, _, text in pairs)]
 
 
 def described(index: FlatIndex | HNSWIndex) -> dict[str, Any]:

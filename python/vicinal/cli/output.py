@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -41,7 +41,10 @@ __all__ = [
     "plain_table",
     "progress",
     "quantity",
-    "stdout",
+    "safe",
+    "show",
+    "stderr",
+    "usage",
 ]
 
 FAILED, INTERRUPTED = 1, 130
@@ -57,11 +60,21 @@ class UsageProblem(typer.BadParameter):
     """Options that do not go together; exit status 2, as for all mistakes in the command line."""
 
 
-def stdout() -> Console:
-    """Make the console for results."""
-    return Console(
-        width=None if sys.stdout.isatty() else _WIDTH_OF_PIPES, highlight=False, soft_wrap=False
-    )
+def show(*parts: RenderableType, output: Path | None = None) -> None:
+    """Print results one below the other; without colours and trailing blanks unless on a terminal.
+
+    Parts of text are Rich markup: what comes from outside goes through `safe`.
+    """
+    if output is None and sys.stdout.isatty():
+        console = Console(highlight=False)
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, str))
+        return
+    plain = Console(width=_WIDTH_OF_PIPES, color_system=None, force_terminal=False, highlight=False)
+    with plain.capture() as text:
+        for part in parts:
+            plain.print(part, soft_wrap=isinstance(part, str))
+    emit("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()), output)
 
 
 def stderr() -> Console:

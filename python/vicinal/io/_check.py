@@ -96,10 +96,10 @@ def map_array(
 
 
 def native(array: Array) -> Array:
-    """Return the array in this machine's byte order; the same object if it is already."""
-    if array.dtype.isnative:
-        return array
-    return array.astype(array.dtype.newbyteorder("="))
+    """Return the array in this machine's byte order; without a copy if it is already."""
+    plain = array.dtype.newbyteorder("=")
+    # h5py spells the machine's own order out, which is the same type under another sign.
+    return array.view(plain) if array.dtype.isnative else array.astype(plain)
 
 
 def as_matrix(array: npt.ArrayLike, name: str = "array") -> Array:
