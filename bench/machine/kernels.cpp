@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "kernels/table.h"
 #include "machine.h"
@@ -121,63 +122,62 @@ class Bench {
     const double peak = kind.integer ? machine_.byte_mac : machine_.fma;
     const auto bytes = static_cast<double>(stride);
 
+    const std::byte* rows = pages_.data();
+
     KernelRun run{"score_block", kind.name, "L2", dim, 0, bytes, 0, false, 0};
     set_bound(bytes, machine_.l2, work, peak, run);
-    const std::size_t in_l2 = std::max<std::size_t>(1, machine_.caches.l2 / 2 / stride);
-    jobs_.push_back({run, [=, this_pages = pages_.data()] {
-                       return rate_of(in_l2, [&] {
-                         row.block[rank](query, this_pages, stride, in_l2, dim, out);
-                       });
-                     }, {}});
+    const std::size_t few = std::max<std::size_t>(1, machine_.caches.l2 / 2 / stride);
+    add_job(run, [=] {
+      return rate_of(few, [&] { row.block[rank](query, rows, stride, few, dim, out); });
+    });
 
     run.place = "DRAM";
     set_bound(bytes, machine_.dram, work, peak, run);
     const std::size_t step = std::max<std::size_t>(1, (std::size_t{1} << 20) / stride);
     const std::size_t all = pages_.size() / stride - 1;
     // Where the last slice ended: the next one reads what has left the caches.
-    auto at = std::make_shared<std::size_t>(0);
-    jobs_.push_back({run, [=, this_pages = pages_.data()] {
-                       return rate_of(step, [&] {
-                         row.block[rank](query, this_pages + *at * stride, stride, step, dim, out);
-                         *at = *at + 2 * step <= all ? *at + step : 0;
-                       });
-                     }, {}});
+    const auto at = std::make_shared<std::size_t>(0);
+    add_job(run, [=] {
+      return rate_of(step, [&] {
+        row.block[rank](query, rows + *at * stride, stride, step, dim, out);
+        *at = *at + 2 * step <= all ? *at + step : 0;
+      });
+    });
 
     run.kernel = "score_ids";
     run.place = "DRAM, random";
     const double touched = lines_of(stride) * 64;
     set_bound(touched, machine_.random_rate(touched), work, peak, run);
-    auto state = std::make_shared<std::uint64_t>(1);
+    const auto state = std::make_shared<std::uint64_t>(1);
     for (const unsigned ahead : kAheads) {
       run.ahead = ahead;
-      jobs_.push_back({run, [=, this_pages = pages_.data()] {
-                         std::uint32_t ids[kIdsAtOnce];
-                         return rate_of(kIdsAtOnce, [&] {
-                           for (std::uint32_t& id : ids) {
-                             *state = *state * 6364136223846793005u + 1442695040888963407u;
-                             id = static_cast<std::uint32_t>((*state >> 32) * all >> 32);
-                           }
-                           row.ids[rank](query, this_pages, stride, ids, kIdsAtOnce, dim, ahead, out);
-                         });
-                       }, {}});
+      add_job(run, [=] {
+        std::uint32_t ids[kIdsAtOnce];
+        return rate_of(kIdsAtOnce, [&] {
+          for (std::uint32_t& id : ids) {
+            *state = *state * 6364136223846793005u + 1442695040888963407u;
+            id = static_cast<std::uint32_t>((*state >> 32) * all >> 32);
+          }
+          row.ids[rank](query, rows, stride, ids, kIdsAtOnce, dim, ahead, out);
+        });
+      });
     }
   }
 
   void add_tile(std::size_t dim, kernels::TileTop* top, const Pages& panel, const float* bias) {
     const kernels::TileKernel& tile = *kernels::active().tile;
     const std::size_t fit = machine_.caches.l2 / 2 / (4 * dim);
-    const std::size_t rows =
+    const std::size_t n =
         std::min<std::size_t>(1024, std::max(fit / tile.rows, std::size_t{1}) * tile.rows);
     const std::string name = "float32 x " + std::to_string(tile.queries);
     KernelRun run{"tile", name, "L2", dim, 0, 0, 0, false, 0};
     set_bound(0, 0, 2.0 * static_cast<double>(dim), machine_.fma, run);
-    jobs_.push_back({run, [=, &tile, &panel, this_pages = pages_.data()] {
-                       return rate_of(rows * tile.queries, [&] {
-                         tile.score(reinterpret_cast<const float*>(panel.data()),
-                                    reinterpret_cast<const float*>(this_pages), dim, rows, dim, bias,
-                                    0, top);
-                       });
-                     }, {}});
+    const auto* queries = reinterpret_cast<const float*>(panel.data());
+    const auto* rows = reinterpret_cast<const float*>(pages_.data());
+    add_job(run, [=, &tile] {
+      return rate_of(n * tile.queries,
+                     [&] { tile.score(queries, rows, dim, n, dim, bias, 0, top); });
+    });
   }
 
   std::vector<KernelRun> measure(unsigned repeats) {
@@ -199,6 +199,10 @@ class Bench {
   }
 
  private:
+  void add_job(const KernelRun& run, std::function<double()> once) {
+    jobs_.push_back({run, std::move(once), {}});
+  }
+
   const Machine& machine_;
   const Pages& pages_;
   std::vector<Job> jobs_;

@@ -39,7 +39,9 @@ double byte_mac(std::uint64_t rounds, std::int32_t* sink) {
   return static_cast<double>(rounds) * kChains * 16;
 }
 
-__m256i load(const std::byte* at) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(at)); }
+__m256i load(const std::byte* at) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(at));
+}
 
 template <bool kPrefetch>
 std::uint64_t read_all(const std::byte* data, std::size_t bytes, std::size_t ahead) {

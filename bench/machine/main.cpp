@@ -11,8 +11,8 @@ namespace {
 
 constexpr char kUsage[] =
     "vicinal_machine [--json] [--repeats N] [--no-kernels] [DIM ...]\n"
-    "Measures clock, arithmetic and memory, then each kernel beside its bound (default: dimensions\n"
-    "128 and 768). Needs 4 GiB of memory and an idle machine. VICINAL_ISA forces a kernel level.\n";
+    "Measures clock, arithmetic and memory, then each kernel beside its bound, for dimensions 128\n"
+    "and 768 unless given. Needs 4 GiB of memory and an idle machine. VICINAL_ISA forces a level.\n";
 
 }  // namespace
 

@@ -30,7 +30,7 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // Results nobody needs end here, so that no loop is dropped.
 volatile std::uint64_t g_sink;
 
-// A one-to-one map of [0, 2^bits) that no prefetcher can follow: a random order without storing one.
+// A one-to-one map of [0, 2^bits) that no prefetcher can follow: random order without storing it.
 class Shuffle {
  public:
   explicit Shuffle(std::size_t count) {

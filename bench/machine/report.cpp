@@ -61,10 +61,12 @@ std::string as_table(const Machine& m, const std::vector<KernelRun>& kernels) {
     rate(out, name, value, 1e9, "GB/s");
   }
   if (kernels.empty()) return out;
-  put(out, "\nKernels, level %s, one thread, squared L2. Bound: the slower of bytes over bandwidth and "
-           "work over peak.\n\n", kernel_level().c_str());
-  put(out, "  %-12s %-13s %5s  %-13s %10s %8s %10s  %-10s %6s\n", "kernel", "rows", "dim", "rows in",
-      "Mvec/s", "GB/s", "bound", "set by", "%");
+  put(out,
+      "\nKernels, level %s, one thread, squared L2. Bound: the slower of bytes over bandwidth and "
+      "work over peak.\n\n",
+      kernel_level().c_str());
+  put(out, "  %-12s %-13s %5s  %-13s %10s %8s %10s  %-10s %6s\n", "kernel", "rows", "dim",
+      "rows in", "Mvec/s", "GB/s", "bound", "set by", "%");
   for (const KernelRun& run : kernels) {
     put(out, "  %-12s %-13s %5zu  %-13s %10.2f %8.2f %10.2f  %-10s %6.0f", run.kernel.c_str(),
         run.rows.c_str(), run.dim, run.place.c_str(), run.vectors / 1e6, run.bytes / 1e9,
@@ -107,7 +109,8 @@ std::string as_json(const Machine& m, const std::vector<KernelRun>& kernels) {
   for (std::size_t i = 0; i < kernels.size(); ++i) {
     const KernelRun& run = kernels[i];
     out += i == 0 ? "{\"kernel\": " : ", {\"kernel\": ";
-    out += quoted(run.kernel) + ", \"rows\": " + quoted(run.rows) + ", \"place\": " + quoted(run.place);
+    out += quoted(run.kernel) + ", \"rows\": " + quoted(run.rows);
+    out += ", \"place\": " + quoted(run.place);
     put(out, ", \"dim\": %zu, \"vectors_per_s\": %.6g, \"bytes_per_s\": %.6g", run.dim, run.vectors,
         run.bytes);
     put(out, ", \"bound_vectors_per_s\": %.6g, \"percent\": %.4g, \"ahead\": %u}", run.bound,

@@ -25,7 +25,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved repeats (default 5)")
     parser.add_argument("--queries", type=int, help="use only the first so many")
     parser.add_argument("--build-threads", type=int, default=2)
-    parser.add_argument("--cache", type=Path, help="folder that keeps other libraries' indexes between runs")
+    parser.add_argument(
+        "--cache", type=Path, help="folder that keeps other libraries' indexes between runs"
+    )
     parser.add_argument("--build-only", action="store_true", help="fill the cache, search nothing")
     parser.add_argument("--json", type=Path, help="append one JSON line per contender and data set")
     options = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Every bar of the first release beside what is measured: ``python -m bench.recall.checks DATA ...``.
+"""Every bar of the first release beside what is measured.
+
+``python -m bench.recall.checks DATA ...``
 
 It judges and does not fail: the exit code is 0 whatever the verdicts.
 """
@@ -201,7 +203,7 @@ def main() -> int:
             print(report.table(data.stem, results, settings), flush=True)
             after = machine_numbers(options.machine)
             # Before and after, the higher of both: a quiet minute flatters nobody.
-            peaks = {
+            peaks: dict[str, Any] = {
                 key: max(before[key] or 0, after[key] or 0)
                 for key in ("fma_flop_per_s", "dram_bytes_per_s")
                 if key in before

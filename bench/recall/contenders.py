@@ -47,7 +47,7 @@ class Contender:
         raise NotImplementedError
 
     def index_bytes(self) -> int | None:
-        """What the library says of itself; None where it says nothing (the file size then counts)."""
+        """What the library says of itself; None: nothing, and the size of its file counts."""
         return None
 
 
@@ -62,7 +62,9 @@ class Hnswlib(Contender):
         self.index = hnswlib.Index(space=metric, dim=dim)
 
     def build(self, base: Floats, threads: int) -> None:
-        self.index.init_index(max_elements=len(base), M=LINKS, ef_construction=BUILD_EF, random_seed=1)
+        self.index.init_index(
+            max_elements=len(base), M=LINKS, ef_construction=BUILD_EF, random_seed=1
+        )
         self.index.add_items(base, num_threads=threads)
 
     def one_thread(self) -> None:
@@ -70,7 +72,8 @@ class Hnswlib(Contender):
 
     def search(self, queries: Floats, k: int, ef: int) -> Ints:
         self.index.set_ef(max(ef, k))
-        return self.index.knn_query(queries, k=k, num_threads=1)[0].astype(np.int64)
+        ids, _ = self.index.knn_query(queries, k=k, num_threads=1)
+        return np.asarray(ids, np.int64)
 
     def save(self, path: Path) -> None:
         self.index.save_index(str(path))
@@ -111,7 +114,8 @@ class Faiss(Contender):
     def search(self, queries: Floats, k: int, ef: int) -> Ints:
         if not self.exact:
             self.index.hnsw.efSearch = ef
-        return self.index.search(queries, k)[1]
+        _, ids = self.index.search(queries, k)
+        return np.asarray(ids, np.int64)
 
     def save(self, path: Path) -> None:
         self.faiss.write_index(self.index, str(path))
@@ -144,7 +148,8 @@ class Usearch(Contender):
 
     def search(self, queries: Floats, k: int, ef: int) -> Ints:
         self.index.expansion_search = max(ef, k)
-        return np.asarray(self.index.search(queries, k, threads=1).keys).reshape(-1, k).astype(np.int64)
+        found = self.index.search(queries, k, threads=1)  # one query comes back without rows
+        return np.asarray(found.keys, np.int64).reshape(-1, k)
 
     def save(self, path: Path) -> None:
         self.index.save(str(path))
@@ -185,8 +190,8 @@ class Vicinal(Contender):
 
     def search(self, queries: Floats, k: int, ef: int) -> Ints:
         if self.exact:
-            return self.index.search(queries, k=k, threads=1).ids
-        return self.index.search(queries, k=k, ef=ef, threads=1).ids
+            return np.asarray(self.index.search(queries, k, threads=1).ids)
+        return np.asarray(self.index.search(queries, k, ef=ef, threads=1).ids)
 
     def save(self, path: Path) -> None:
         self.index.save(path)
@@ -195,8 +200,7 @@ class Vicinal(Contender):
         self.index = self.vicinal.open(path)
 
     def index_bytes(self) -> int | None:
-        memory = self.index.memory()
-        return int(getattr(memory, "total", None) or sum(part.bytes for part in memory))
+        return int(self.index.memory().total)
 
 
 MAKERS: dict[str, Callable[[int, str], Contender]] = {

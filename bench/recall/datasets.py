@@ -70,7 +70,7 @@ def _as_float32(rows: Any) -> Floats:
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return _as_float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def true_distances(data: Dataset, ids: Ints) -> npt.NDArray[np.float64]:

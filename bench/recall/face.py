@@ -33,7 +33,7 @@ def call_seconds() -> dict[str, float]:
     out = {}
     for index in (vicinal.FlatIndex(dim=8), vicinal.HNSWIndex(dim=8)):
         index.add(vectors)
-        timer = timeit.Timer(lambda search=index.search: search(query, 1))
+        timer = timeit.Timer("search(query, 1)", globals={"search": index.search, "query": query})
         calls, _ = timer.autorange()
         times = timer.repeat(REPEATS, calls)
         out[type(index).__name__] = statistics.median(times) / calls
@@ -51,8 +51,9 @@ def open_seconds(kept: Path | None = None) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = kept or Path(folder) / "open.vicinal"
         if not path.exists():
+            random = np.random.default_rng(0)
             index = vicinal.HNSWIndex(dim=OPEN_DIM, links=16, build_ef=20)
-            index.add(np.random.default_rng(0).standard_normal((OPEN_ROWS, OPEN_DIM), dtype=np.float32))
+            index.add(random.standard_normal((OPEN_ROWS, OPEN_DIM), dtype=np.float32))
             index.save(path)
             del index
         opened, first = [], []

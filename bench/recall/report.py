@@ -32,10 +32,10 @@ def how(settings: Settings) -> str:
     here = machine()
     call = "one call per query" if settings.single else "all queries in one call"
     return (
-        f"{here['cpu']}, {here['cpus']} CPUs. Search: one thread pinned to one CPU, {call}; recall@"
-        f"{settings.k} by true distance, ties count;\nmedian of {settings.rounds} rounds, contenders "
-        f"interleaved, each in its own process. All get the same float32 rows. Build: "
-        f"{settings.build_threads} threads."
+        f"{here['cpu']}, {here['cpus']} CPUs. Search: one thread pinned to one CPU, {call};\n"
+        f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds, "
+        f"contenders interleaved, each in its own process.\nAll get the same float32 rows. "
+        f"Build: {settings.build_threads} threads."
     )
 
 
@@ -45,9 +45,9 @@ def table(name: str, results: Sequence[Result], settings: Settings) -> str:
     exact = results[0].exact
     reference = next((r for r in results if r.name == REFERENCE[exact]), None)
     rows = [_flat_head() if exact else _graph_head(reference is not None)]
-    for result in results:
-        rows.append(_flat_row(result, reference) if exact else _graph_row(result, reference))
-    notes = "" if exact else "\n  > the smallest ef already has a higher recall (given); - not reached"
+    row = _flat_row if exact else _graph_row
+    rows += [row(result, reference) for result in results]
+    notes = "" if exact else "\n  > the smallest ef has this higher recall already; - not reached"
     return f"\n{name}\n{columns(rows)}{notes}\n"
 
 
@@ -55,7 +55,7 @@ def _graph_head(ratios: bool) -> list[str]:
     head = ["contender"]
     for target in TARGETS:
         head += [f"q/s at {target:.2f}"] + (["ratio"] if ratios else [])
-    return head + ["build s", "peak MB", "kept MB", "index MB"]
+    return [*head, "build s", "peak MB", "kept MB", "index MB"]
 
 
 def _graph_row(result: Result, reference: Result | None) -> list[str]:
@@ -98,10 +98,9 @@ def _flat_row(result: Result, reference: Result | None) -> list[str]:
 def _build_cells(result: Result) -> list[str]:
     build = result.build
     size = build.get("index_bytes") or build.get("file_bytes")
-    cells = [f"{build['build_seconds']:.1f}"]
-    for value in (build["peak_growth_bytes"], build["kept_growth_bytes"], size):
-        cells.append(f"{value / 1e6:,.0f}" if value else "-")
-    return cells
+    counts = (build["peak_growth_bytes"], build["kept_growth_bytes"], size)
+    megabytes = [f"{count / 1e6:,.0f}" if count else "-" for count in counts]
+    return [f"{build['build_seconds']:.1f}", *megabytes]
 
 
 def _matched(matched: Matched | None) -> str:

@@ -5,6 +5,7 @@ The parent sends (command, arguments) through a pipe and gets ("ok", result) or 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -15,7 +16,12 @@ from pathlib import Path
 from typing import Any
 
 # Read by the numerical libraries when they load. Builds ask for their threads by argument.
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 class Worker:
@@ -142,10 +148,9 @@ def _pin() -> None:
 
 
 def _reset_peak() -> None:
-    try:
+    # Not Linux, or not allowed: the peak then includes loading the data.
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not Linux, or not allowed: the peak then includes loading the data
-        pass
 
 
 def _status(field: str) -> int:
