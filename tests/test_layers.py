@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)", re.MULTILINE)
 WIDE_LEVELS = ("avx2", "avx512", "avx512vnni")
 # C's headers leave no inline function behind in the objects; table.h only declares with <vector>.
-PLAIN_HEADERS = {"cstddef", "cstdint", "cstring", "immintrin.h", "vector"}
+PLAIN_HEADERS = {"cstddef", "cstdint", "cstring", "immintrin.h", "intrin.h", "vector"}
 
 
 def includes(path: Path) -> list[tuple[str, str]]:
