@@ -1,5 +1,6 @@
 #include "vicinal/hnsw.h"
 
+#include <limits>
 #include <utility>
 
 #include "indexes/hnsw_impl.h"
@@ -107,7 +108,8 @@ void HnswIndex::Impl::remember(const Snapshot& at, std::uint32_t first) {
   const bool table = at.state->ids.size() != 0;
   for (std::uint32_t row = first; row < at.rows; ++row) {
     const std::int64_t id = at.state->id(row);
-    next_id = std::max(next_id, id + 1);
+    // One above the largest number is no number: add() then asks for ids.
+    next_id = std::max(next_id, id == std::numeric_limits<std::int64_t>::max() ? id : id + 1);
     if (table && map_ready_) map_.insert(id, row);
   }
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/parallel.h"
@@ -48,6 +49,11 @@ struct Candidate {
 
 bool nearer(const Candidate& a, const Candidate& b) {
   return a.distance < b.distance || (a.distance == b.distance && a.node < b.node);
+}
+
+/// A damaged file can hold rows that compare with nothing; NaN must not reach a sort.
+float comparable(float distance) {
+  return distance == distance ? distance : std::numeric_limits<float>::infinity();
 }
 
 /// Memory of a thread that selects neighbours.
@@ -117,7 +123,7 @@ void settle(const State& state, const Codec& codec, std::uint32_t row, const Bac
   }
   codec.prepare_row(state.codes.data() + std::size_t{row} * codec.stride(), s.query);
   s.query.score_ids(state.codes.data(), s.rows.data(), used, s.scores.data());
-  for (std::uint32_t i = 0; i < used; ++i) s.candidates[i].distance = s.scores[i];
+  for (std::uint32_t i = 0; i < used; ++i) s.candidates[i].distance = comparable(s.scores[i]);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t node = group[i].from;
     s.candidates.push_back({group[i].distance, node, upper ? state.tower(node).row : node});
@@ -226,7 +232,7 @@ class Builder {
     to.clear();
     for (std::size_t i = 0; i < pool.size(); ++i) {
       const std::uint32_t node = pool[i].row();
-      to.push_back({pool[i].distance, node, upper ? state_.tower(node).row : node});
+      to.push_back({comparable(pool[i].distance), node, upper ? state_.tower(node).row : node});
     }
   }
 
@@ -270,7 +276,7 @@ class Builder {
       s.query.score_ids(state_.codes.data(), fellows.data(), fellows.size(), s.scores.data());
       const auto older = static_cast<std::ptrdiff_t>(found.base.size());
       for (std::size_t i = 0; i < fellows.size(); ++i) {
-        found.base.push_back({s.scores[i], fellows[i], fellows[i]});
+        found.base.push_back({comparable(s.scores[i]), fellows[i], fellows[i]});
       }
       std::sort(found.base.begin() + older, found.base.end(), nearer);
       std::inplace_merge(found.base.begin(), found.base.begin() + older, found.base.end(), nearer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
@@ -156,7 +157,14 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   if (rows.rows == 0) return;
   const auto total = static_cast<std::uint32_t>(before.rows + rows.rows);
 
-  if (ids != nullptr) check_new_ids(ids, rows.rows);
+  if (ids != nullptr) {
+    check_new_ids(ids, rows.rows);
+  } else if (rows.rows > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() - next_id)) {
+    throw ArgumentError("vectors has " + std::to_string(rows.rows) + " rows; only " +
+                        std::to_string(std::numeric_limits<std::int64_t>::max() - next_id) +
+                        " ids are left above the highest: give ids");
+  }
+  trust_links(before);
   // Rows keep a table of ids only once ids and row numbers part ways.
   bool table = before.state && before.state->ids.size() != 0;
   for (std::size_t i = 0; !table && i < rows.rows; ++i) {
@@ -267,6 +275,7 @@ void HnswIndex::Impl::reorder(const RunOptions& run) {
   const View now = view();
   if (!now.at) return;
   const Snapshot& old = *now.at;
+  trust_links(old);
   const State& state = *old.state;
 
   // Breadth first from the entry: what a walk reads together lies together.

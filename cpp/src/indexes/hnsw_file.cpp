@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstring>
 
 #include "indexes/config.h"
@@ -90,7 +91,39 @@ void check_towers(const File& file, const Snapshot& at, const State& state) {
   }
 }
 
+void check_links(const File& file, const Snapshot& at) {
+  const State& state = *at.state;
+  const auto fail = [&](const char* section, const char* from, std::uint64_t node, std::uint32_t to) {
+    file.fail(section, std::string(from) + " " + std::to_string(node) + " has a link to " +
+                           std::to_string(to) + ", which is not there");
+  };
+  for (std::uint32_t row = 0; row < at.rows; ++row) {
+    const Link* links = state.base(row);
+    for (std::uint32_t i = 0; i < state.width; ++i) {
+      const std::uint32_t to = links[i].load(std::memory_order_relaxed);
+      if (to >= at.rows && to != kNoRow) fail("links", "row", row, to);
+    }
+  }
+  for (std::uint32_t t = 0; t < at.towers; ++t) {
+    for (std::uint32_t level = 1; level <= state.tower(t).level; ++level) {
+      const Link* links = state.upper(t, level);
+      for (std::uint32_t i = 0; i < state.links; ++i) {
+        const std::uint32_t to = links[i].load(std::memory_order_relaxed);
+        if (to != kNoRow && (to >= at.towers || state.tower(to).level < level)) {
+          fail("tower_links", "tower", t, to);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void HnswIndex::Impl::trust_links(const Snapshot& at) {
+  if (!unchecked) return;
+  check_links(*unchecked, at);
+  unchecked.reset();
+}
 
 std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, OpenMode mode) {
   File file = indexes::open_file(path, mode, "hnsw");
@@ -126,6 +159,9 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
     mean.resize(dim);
     const Buffer raw = file.section("mean", dim * sizeof(float));
     std::memcpy(mean.data(), raw.data(), dim * sizeof(float));
+    for (std::size_t d = 0; d < dim; ++d) {
+      if (!std::isfinite(mean[d])) file.fail("mean", "value " + std::to_string(d) + " is not finite");
+    }
   }
   std::shared_ptr<const Codec> codec, build;
   try {
@@ -175,6 +211,11 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
   at.state = std::move(state);
   impl->set_codecs(std::move(codec), std::move(build));
   impl->publish(at);
+  if (mode == OpenMode::kMap) {
+    impl->unchecked = std::make_unique<File>(std::move(file));
+  } else {
+    check_links(file, at);
+  }
   return impl;
 }
 

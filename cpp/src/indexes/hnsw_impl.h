@@ -8,6 +8,7 @@
 
 #include "indexes/hnsw_state.h"
 #include "indexes/hnsw_walk.h"
+#include "storage/container.h"
 #include "vicinal/hnsw.h"
 
 namespace vicinal {
@@ -25,6 +26,10 @@ struct HnswIndex::Impl {
   mutable std::shared_mutex writer;
   std::int64_t next_id = 0;  ///< one above the highest id ever given; guarded by `writer`
   mutable indexes::WalkStore walks;
+  /// The file this index is mapped from, until its links were checked; guarded by `writer`. A walk
+  /// steps over links that lead nowhere, so searching needs no check, and opening stays quick; the
+  /// builder follows links as it finds them.
+  std::unique_ptr<storage::File> unchecked;
 
   /// What searches see, and how they read it.
   struct View {
@@ -68,6 +73,8 @@ struct HnswIndex::Impl {
   // hnsw_file.cpp
   void save(const std::string& path, const std::string& metadata, const RunOptions& run) const;
   static std::unique_ptr<Impl> open(const std::string& path, OpenMode mode);
+  /// Before the graph is changed. Throws FormatError if a link of the mapped file leads nowhere.
+  void trust_links(const indexes::Snapshot& at);
 
  private:
   void ensure_map() const;

@@ -80,7 +80,7 @@ class Searcher {
         filter_(filter),
         walk_(walk),
         k_(std::min<std::size_t>(k, filter ? filter->count : at_.rows)),
-        ef_(std::max<std::size_t>(how.ef, k)) {
+        ef_(std::min<std::size_t>(std::max<std::size_t>(how.ef, k), at_.rows)) {
     // Scalar codes order their last candidates less surely the fewer bits they have.
     const std::size_t wanted = how.rerank != 0                            ? how.rerank
                                : index.params.codec == CodecKind::kSq4 ? 4 * k + 16
@@ -243,11 +243,10 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
     Searcher searcher(*this, now, filtered ? &filter : nullptr, how, k, *walk);
     if (plain == nullptr && walk->floats.size() < dim) walk->floats.resize(dim);
     for (std::size_t q = begin; q < end; ++q) {
-      const float* query = plain + q * dim;
+      const float* query = plain == nullptr ? walk->floats.data() : plain + q * dim;
       if (plain == nullptr) {
         read_rows(queries, q, q + 1, walk->floats.data(), dim);
         if (unit()) normalize_rows(walk->floats.data(), 1, dim, dim);
-        query = walk->floats.data();
       }
       searcher.answer(query, ids.row(q), distances.row(q), k);
     }

@@ -106,7 +106,7 @@ void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk
   std::uint32_t* const todo = walk.todo.data();
   float* const scores = walk.scores.data();
   Pool& pool = walk.pool;
-  pool.reset(ef);
+  pool.reset(std::min<std::size_t>(ef, at.rows));
   walk.visited.reset(state.capacity);
   walk.visited.first(start.row);
   // A start that is not comparable (a damaged file) still opens the walk.
@@ -144,7 +144,7 @@ void walk_upper(const Snapshot& at, const EntryPoint& start, std::uint32_t level
                 Walk& walk) {
   const State& state = *at.state;
   Pool& pool = walk.pool;
-  pool.reset(ef);
+  pool.reset(std::min<std::size_t>(ef, at.towers));
   walk.visited.reset(state.capacity);
   walk.visited.first(start.tower);
   pool.insert(start.distance, start.tower);

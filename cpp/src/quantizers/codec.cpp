@@ -285,8 +285,9 @@ void Codec::prepare(const float* query, Precision precision, Query& out) const {
     q.scale = (high[0] - low[0]) / 254.0f;
     const float inverse = q.scale > 0 ? 1.0f / q.scale : 0.0f;
     for (std::size_t i = 0; i < dim_; ++i) {
-      const float c = whole((values[i] - q.offset) * inverse);
-      codes[i] = static_cast<std::int8_t>(static_cast<int>(c));  // within +-127 and rounding
+      // Within +-127 by itself, unless the mean of a damaged file made it NaN.
+      const float c = std::min(127.0f, std::max(-127.0f, whole((values[i] - q.offset) * inverse)));
+      codes[i] = static_cast<std::int8_t>(static_cast<int>(c));
     }
     q.code_sum = q.sum - static_cast<float>(dim_) * q.offset;
   }

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vicinal/errors.h"
+#include "vicinal/file.h"
+#include "vicinal/flat.h"
+#include "vicinal/hnsw.h"
+
+namespace vicinal::test {
+
+/// Calls what may be refused. Anything but an error of the library is a finding.
+template <class Call>
+void allow_refusal(const Call& call) {
+  try {
+    call();
+  } catch (const Error&) {
+  }
+}
+
+/// Two queries fit for every codec and metric: whole numbers from 0 to 4, not all zero.
+struct Asked {
+  explicit Asked(std::size_t dim) : values(2 * dim), queries(values.data(), 2, dim) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>((i * 7 + 1) % 5);
+    }
+  }
+  std::vector<float> values;
+  MatrixView<const float> queries;
+  std::vector<std::int64_t> ids = std::vector<std::int64_t>(10);
+  std::vector<float> distances = std::vector<float>(10);
+};
+
+/// What both kinds can do, after they have been searched.
+template <class Index>
+void change(Index& index, const Asked& asked, const RunOptions& run) {
+  index.memory();
+  const std::vector<std::int64_t> all = index.ids();
+  std::vector<float> row(index.dim());
+  for (const std::int64_t id : {std::int64_t{0}, std::int64_t{3}, std::int64_t{-1}, INT64_MAX,
+                                all.empty() ? std::int64_t{0} : all.back()}) {
+    index.contains(id);
+    allow_refusal([&] { index.get(id, row.data()); });
+    allow_refusal([&] { index.remove(&id, 1); });
+  }
+  allow_refusal([&] { index.add(asked.queries, nullptr, run); });
+}
+
+inline void exercise_flat(const std::string& path, OpenMode mode) {
+  FlatIndex index = FlatIndex::open(path, mode);
+  RunOptions run;
+  run.threads = 1;
+  Asked asked(index.dim());
+  const MatrixView<std::int64_t> ids(asked.ids.data(), 2, 5);
+  const MatrixView<float> distances(asked.distances.data(), 2, 5);
+  const auto search = [&](const Allowed& allowed) {
+    allow_refusal([&] { index.search(asked.queries, ids, distances, allowed, run); });
+  };
+  const std::uint8_t mask[] = {1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1};
+  Allowed some;
+  some.mask = mask;
+  some.count = sizeof mask;
+  Allowed listed;
+  listed.ids = asked.ids.data();
+  listed.count = asked.ids.size();
+  search({});
+  search(some);
+  search(listed);
+  allow_refusal([&] { index.range_search(asked.queries, 9.0f, {}, run); });
+  change(index, asked, run);
+  search({});
+}
+
+inline void exercise_hnsw(const std::string& path, OpenMode mode) {
+  HnswIndex index = HnswIndex::open(path, mode);
+  RunOptions run;
+  run.threads = 1;
+  Asked asked(index.dim());
+  const MatrixView<std::int64_t> ids(asked.ids.data(), 2, 5);
+  const MatrixView<float> distances(asked.distances.data(), 2, 5);
+  const auto search = [&](std::uint32_t ef, const Allowed& allowed) {
+    HnswSearch how;
+    how.ef = ef;
+    how.allowed = allowed;
+    HnswStats stats;
+    allow_refusal([&] { index.search(asked.queries, how, ids, distances, run, &stats); });
+  };
+  const std::uint8_t mask[] = {1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1};
+  Allowed some;
+  some.mask = mask;
+  some.count = sizeof mask;
+  Allowed listed;
+  listed.ids = asked.ids.data();
+  listed.count = asked.ids.size();
+  search(5, {});
+  search(64, {});
+  search(20, some);
+  search(20, listed);
+  change(index, asked, run);
+  search(20, {});
+  allow_refusal([&] { index.reorder(run); });
+  search(20, {});
+  allow_refusal([&] { index.compact(run); });
+  search(20, {});
+}
+
+/// Opens a file as every kind, in both modes, and uses what opens.
+inline void exercise(const std::string& path) {
+  for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {
+    allow_refusal([&] { exercise_flat(path, mode); });
+    allow_refusal([&] { exercise_hnsw(path, mode); });
+  }
+  allow_refusal([&] { file_info(path); });
+  allow_refusal([&] { verify_file(path); });
+}
+
+}  // namespace vicinal::test

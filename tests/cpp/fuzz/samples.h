@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "vicinal/flat.h"
+#include "vicinal/hnsw.h"
+
+namespace vicinal::test {
+
+/// A small saved index of each sort; save() writes it to a path.
+struct SavedSample {
+  std::string name;
+  std::function<void(const std::string& path)> save;
+};
+
+/// Whole numbers from 0 to 4: every codec holds them.
+inline std::vector<float> small_rows(std::size_t rows, std::size_t dim) {
+  std::vector<float> out(rows * dim);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<float>(random_below(5, /*seed=*/1, 0, i));
+  }
+  return out;
+}
+
+template <class Index>
+void fill(Index& index, bool named, bool removed) {
+  constexpr std::size_t kRows = 40;
+  RunOptions run;
+  run.threads = 1;
+  const std::vector<float> rows = small_rows(kRows, index.dim());
+  std::vector<std::int64_t> ids(kRows);
+  for (std::size_t i = 0; i < kRows; ++i) {
+    ids[i] = static_cast<std::int64_t>(1000 - i * 3);
+  }
+  index.add(MatrixView<const float>(rows.data(), kRows, index.dim()), named ? ids.data() : nullptr,
+            run);
+  if (removed) {
+    const std::vector<std::int64_t> all = index.ids();
+    index.remove(all.data() + 3, 5);
+  }
+}
+
+inline std::vector<SavedSample> saved_samples() {
+  std::vector<SavedSample> out;
+  const auto flat = [&](CodecKind codec, Metric metric, std::size_t dim, bool named, bool removed) {
+    out.push_back({"flat-" + std::string(name(codec)) + "-" + name(metric), [=](const std::string& path) {
+                     FlatIndex index(dim, metric, {codec});
+                     fill(index, named, removed);
+                     index.save(path);
+                   }});
+  };
+  const auto hnsw = [&](CodecKind codec, RefineKind refine, Metric metric, std::size_t dim, bool named,
+                        bool removed) {
+    out.push_back({"hnsw-" + std::string(name(codec)) + "-" + name(refine) + "-" + name(metric),
+                   [=](const std::string& path) {
+                     HnswParams params;
+                     params.codec = codec;
+                     params.refine = refine;
+                     params.links = 3;
+                     params.build_ef = 20;
+                     HnswIndex index(dim, metric, params);
+                     fill(index, named, removed);
+                     index.save(path);
+                   }});
+  };
+  flat(CodecKind::kFloat32, Metric::kL2, 5, false, false);
+  flat(CodecKind::kFloat16, Metric::kCosine, 9, true, false);
+  flat(CodecKind::kInt8, Metric::kInnerProduct, 3, false, true);
+  flat(CodecKind::kUint8, Metric::kL2, 17, true, true);
+  flat(CodecKind::kSq8, Metric::kL2, 6, true, true);
+  hnsw(CodecKind::kFloat32, RefineKind::kNone, Metric::kL2, 5, false, false);
+  hnsw(CodecKind::kFloat16, RefineKind::kFloat32, Metric::kInnerProduct, 4, true, false);
+  hnsw(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
+  hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
+  out.push_back({"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});
+  out.push_back({"hnsw-empty", [](const std::string& path) { HnswIndex(4, Metric::kL2).save(path); }});
+  return out;
+}
+
+}  // namespace vicinal::test
