@@ -340,7 +340,7 @@ def sweep(
     points = []
     for done, ef in enumerate(settings):
         if progress is not None:
-            progress("searching", done, len(settings))
+            progress("measuring", done, len(settings))
         how: dict[str, Any] = {"threads": threads} if ef is None else {"threads": threads, "ef": ef}
         search = functools.partial(index.search, asked, k, **how)
         hits = search()
@@ -358,7 +358,7 @@ def sweep(
             )
         )
     if progress is not None:
-        progress("searching", len(settings), len(settings))
+        progress("measuring", len(settings), len(settings))
     return points
 
 

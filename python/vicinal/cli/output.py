@@ -50,8 +50,13 @@ __all__ = [
 FAILED, INTERRUPTED = 1, 130
 # Without a terminal there is no width to fit: tables are not cut where a file or a pipe reads them.
 _WIDTH_OF_PIPES = 200
-# Stages that count bytes; all others count vectors, or queries.
-_BYTE_STAGES = frozenset({"saving", "verifying"})
+# Stages that count something of their own; all others count what the command works through.
+_UNITS = {"saving": "B", "verifying": "B", "choosing ef": "tries", "measuring": "settings"}
+# Parts of another stage, which count something else.
+_INNER_STAGES = frozenset({"working"})
+
+# Before that a rate is noise, and a large number.
+_SHORTEST_RATED_SECONDS = 0.2
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -152,10 +157,12 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         unit = str(task.fields["unit"])
         speed = task.finished_speed or task.speed
-        rate = f"  {quantity(speed, unit)}/s" if speed else ""
-        done = quantity(task.completed, unit)
-        total = "" if task.total is None else f" of {quantity(task.total, unit)}"
-        return Text(f"{done}{total}{rate}")
+        measurable = speed and (task.elapsed or 0) > _SHORTEST_RATED_SECONDS
+        rate = f"  {quantity(speed or 0, unit)}/s" if measurable else ""
+        if task.total is None:
+            return Text(f"{quantity(task.completed, unit)}{rate}")
+        done = quantity(task.completed, "B" if unit == "B" else "")
+        return Text(f"{done} of {quantity(task.total, unit)}{rate}")
 
 
 @contextlib.contextmanager
@@ -172,16 +179,23 @@ def progress(unit: str = "vectors") -> Iterator[Report | None]:
         console=stderr(),
         transient=True,
     )
-    current: dict[str, TaskID] = {}
+    tasks: dict[str, TaskID] = {}
+    shown = ""
 
     def report(stage: str, done: int, total: int) -> None:
-        if stage not in current:
-            for task in current.values():
-                bars.update(task, visible=False)
-            counted = "B" if stage in _BYTE_STAGES else unit
-            current.clear()
-            current[stage] = bars.add_task(stage, total=total or None, unit=counted)
-        bars.update(current[stage], completed=done, total=total or None)
+        nonlocal shown
+        if stage in _INNER_STAGES:
+            return
+        if stage not in tasks:
+            counted = _UNITS.get(stage, unit)
+            tasks[stage] = bars.add_task(stage, total=total or None, unit=counted)
+        if stage != shown:  # one bar at a time
+            for name, task in tasks.items():
+                bars.update(task, visible=name == stage)
+            shown = stage
+        if done < bars.tasks[tasks[stage]].completed:  # it begins anew, for another file say
+            bars.reset(tasks[stage], total=total or None)
+        bars.update(tasks[stage], completed=done, total=total or None)
 
     with bars:
         yield report
