@@ -178,6 +178,7 @@ def progress(unit: str = "vectors") -> Iterator[Report | None]:
         TimeRemainingColumn(),
         console=stderr(),
         transient=True,
+        auto_refresh=False,  # its thread would disturb what commands time
     )
     tasks: dict[str, TaskID] = {}
     shown = ""
@@ -195,7 +196,7 @@ def progress(unit: str = "vectors") -> Iterator[Report | None]:
             shown = stage
         if done < bars.tasks[tasks[stage]].completed:  # it begins anew, for another file say
             bars.reset(tasks[stage], total=total or None)
-        bars.update(tasks[stage], completed=done, total=total or None)
+        bars.update(tasks[stage], completed=done, total=total or None, refresh=True)
 
     with bars:
         yield report
