@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vicinal import io as vio
-from vicinal.errors import FormatError
+from vicinal.errors import ArgumentError, FormatError
 
 h5py = pytest.importorskip("h5py")
 pa = pytest.importorskip("pyarrow")
@@ -48,6 +48,14 @@ def test_round_trip(tmp_path: Path, suffix: str, dtype: str) -> None:
     np.testing.assert_array_equal(vio.read(path, rows=slice(1, 6, 2)), want[1:6:2])
     assert vio.read(path, rows=0).shape[0] == 0
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".hdf5"])
+def test_backward_rows_are_the_callers_mistake(tmp_path: Path, suffix: str) -> None:
+    vio.write(tmp_path / f"a{suffix}", matrix())
+    for rows in (-1, slice(None, None, -1)):
+        with pytest.raises(ArgumentError, match="rows"):
+            vio.read(tmp_path / f"a{suffix}", rows=rows)
 
 
 @pytest.mark.parametrize("suffix", [*TABLES, ".hdf5"])

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.errors import FormatError
+from vicinal.errors import ArgumentError, FormatError
 
 Array: TypeAlias = npt.NDArray[Any]
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -62,11 +62,19 @@ def row_slice(rows: Rows, count: int) -> slice:
     if isinstance(rows, slice):
         start, stop, step = rows.indices(count)
         if step < 1:
-            raise ValueError(f"rows has step {step}, wanted a step of 1 or more")
+            raise ArgumentError(f"rows has step {step}, wanted a step of 1 or more")
         return slice(start, max(start, stop), step)
     if rows < 0:
-        raise ValueError(f"rows is {rows}, wanted 0 or more")
+        raise ArgumentError(f"rows is {rows}, wanted 0 or more")
     return slice(0, min(int(rows), count), 1)
+
+
+def type_of(path: PathLike, types: dict[str, np.dtype[Any]]) -> np.dtype[Any]:
+    """Return what the suffix says that the rows hold."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in types:
+        raise ArgumentError(f"suffix is {suffix!r}, wanted one of {', '.join(types)}")
+    return types[suffix]
 
 
 def map_array(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.errors import FormatError
+from vicinal.errors import ArgumentError, Error
 from vicinal.io._check import (
     Array,
     PathLike,
@@ -75,22 +76,8 @@ def read_table(
     suffix = Path(path).suffix.lower()
     if suffix not in PARQUET_SUFFIXES + ARROW_SUFFIXES:
         raise ValueError(f"suffix is {suffix!r}, wanted .parquet, .pq, .feather, .arrow or .ipc")
-    pa: Any = optional("pyarrow", "parquet")
-    file_bytes(path)
-    try:
-        opened = _Parquet(path) if suffix in PARQUET_SUFFIXES else _Ipc(pa, path)
-        try:
-            return _read(pa, opened, path, key, ids, rows)
-        finally:
-            opened.close()
-    except _WrongColumnError:
-        raise
-    except (pa.ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
-        plain_os = isinstance(error, OSError) and error.errno is not None
-        if plain_os or isinstance(error, FormatError):
-            raise
-        reason = str(error).partition("\n")[0]
-        raise format_error(path, 0, f"not a whole {suffix[1:]} file ({reason})") from error
+    with _opened(path) as (pa, opened):
+        return _read(pa, opened, path, key, ids, rows)
 
 
 def write_table(
@@ -163,33 +150,34 @@ def read_column(path: PathLike, key: str, *, rows: Rows = None) -> npt.NDArray[n
     FormatError, ValueError, ImportError
         As `read_table`.
     """
+    with _opened(path) as (pa, opened):
+        index = _id_column(pa, opened, path, key)
+        chosen = row_slice(rows, opened.rows)
+        parts = [
+            _whole_numbers(batch.column(0), path, key) for batch in opened.batches([index], chosen)
+        ]
+    joined = np.concatenate([np.empty(0, np.int64), *parts])
+    return joined[:: chosen.step]
+
+
+@contextlib.contextmanager
+def _opened(path: PathLike) -> Iterator[tuple[Any, Any]]:
+    """Open a table; gives pyarrow and the table. What pyarrow trips over is a FormatError."""
     suffix = Path(path).suffix.lower()
     pa: Any = optional("pyarrow", "parquet")
     file_bytes(path)
     try:
         opened = _Parquet(path) if suffix in PARQUET_SUFFIXES else _Ipc(pa, path)
         try:
-            index = _id_column(pa, opened, path, key)
-            chosen = row_slice(rows, opened.rows)
-            parts = [
-                _whole_numbers(batch.column(0), path, key)
-                for batch in opened.batches([index], chosen)
-            ]
+            yield pa, opened
         finally:
             opened.close()
-    except _WrongColumnError:
-        raise
     except (pa.ArrowException, ValueError, OSError, RuntimeError, OverflowError) as error:
         plain_os = isinstance(error, OSError) and error.errno is not None
-        if plain_os or isinstance(error, FormatError):
+        if plain_os or isinstance(error, Error):
             raise
-        raise format_error(path, 0, f"not a whole {suffix[1:]} file ({error})") from error
-    joined = np.concatenate([np.empty(0, np.int64), *parts])
-    return joined[:: chosen.step]
-
-
-class _WrongColumnError(ValueError):
-    """A caller's choice of column that cannot be; the file itself is well."""
+        reason = str(error).partition("\n")[0]
+        raise format_error(path, 0, f"not a whole {suffix[1:]} file ({reason})") from error
 
 
 class _Parquet:
@@ -380,13 +368,13 @@ def _vector_column(pa: Any, opened: Any, path: PathLike, key: str | None) -> int
         if len(found) == 1:
             return found[0]
         described = ", ".join(names[i] for i in found) if found else "none"
-        raise _WrongColumnError(
+        raise ArgumentError(
             f"{path}: choose the column of vectors by key; those of a fitting type: {described}"
         )
     index = _named(opened, path, key)
     kind = opened.schema.field(index).type
     if not _is_vectors(pa, kind):
-        raise _WrongColumnError(
+        raise ArgumentError(
             f"{path}: column {key!r} is {kind}, wanted lists of float16, float32, float64, int8 "
             "or uint8"
         )
@@ -397,14 +385,14 @@ def _id_column(pa: Any, opened: Any, path: PathLike, key: str) -> int:
     index = _named(opened, path, key)
     kind = opened.schema.field(index).type
     if not pa.types.is_integer(kind):
-        raise _WrongColumnError(f"{path}: column {key!r} is {kind}, wanted whole numbers")
+        raise ArgumentError(f"{path}: column {key!r} is {kind}, wanted whole numbers")
     return index
 
 
 def _named(opened: Any, path: PathLike, key: str) -> int:
     names = list(opened.schema.names)
     if names.count(key) != 1:
-        raise _WrongColumnError(f"{path}: {names.count(key)} columns {key!r}; it has {names}")
+        raise ArgumentError(f"{path}: {names.count(key)} columns {key!r}; it has {names}")
     return names.index(key)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from vicinal.io._check import (
     native,
     replacing_file,
     row_slice,
+    type_of,
 )
 
 TYPES: dict[str, np.dtype[Any]] = {
@@ -58,7 +58,7 @@ def read_bin(path: PathLike, *, mmap: bool = True, rows: Rows = None) -> Array:
     ----------
     Simhadri et al., NeurIPS 2021 competition track; big-ann-benchmarks.com.
     """
-    dtype = _dtype(path)
+    dtype = type_of(path, TYPES)
     shape, size = _header(path)
     want = _HEADER_BYTES + shape[0] * shape[1] * dtype.itemsize
     with_distances = dtype.kind == "i" and dtype.itemsize == 4 and size == 2 * want - _HEADER_BYTES
@@ -111,7 +111,7 @@ def write_bin(path: PathLike, array: npt.ArrayLike) -> None:
     ValueError
         Not 2-D, too many rows for uint32, or values the format cannot hold.
     """
-    dtype = _dtype(path)
+    dtype = type_of(path, TYPES)
     data = as_matrix(array)
     if max(data.shape) > 0xFFFFFFFF:
         raise ValueError(f"array has shape {data.shape}, wanted sizes below 2^32")
@@ -119,13 +119,6 @@ def write_bin(path: PathLike, array: npt.ArrayLike) -> None:
         file.write(np.array(data.shape, "<u4").tobytes())
         for block in blocks(data):
             file.write(np.ascontiguousarray(lossless(block, dtype, "array", path)).data)
-
-
-def _dtype(path: PathLike) -> np.dtype[Any]:
-    suffix = Path(path).suffix.lower()
-    if suffix not in TYPES:
-        raise ValueError(f"suffix is {suffix!r}, wanted one of {', '.join(TYPES)}")
-    return TYPES[suffix]
 
 
 def _header(path: PathLike) -> tuple[tuple[int, int], int]:

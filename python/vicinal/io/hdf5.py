@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.errors import FormatError
+from vicinal.errors import ArgumentError, Error
 from vicinal.io._check import (
     Array,
     PathLike,
@@ -77,10 +77,8 @@ def read_hdf5(
             return native(read)
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except _WrongKeyError:
-        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, FormatError):
+        if isinstance(error, Error):
             raise
         raise format_error(path, 0, f"not a whole HDF5 file ({error})") from error
 
@@ -148,20 +146,16 @@ def write_hdf5(
                 start += len(block)
 
 
-class _WrongKeyError(ValueError):
-    """A caller's wrong key, as opposed to a file that cannot be read."""
-
-
 def _dataset(h5py: Any, file: Any, name: str, path: PathLike) -> Any:
     link = file.get(name, getlink=True)
     if link is None:
-        raise _WrongKeyError(f"{os.fspath(path)} has no dataset {name!r}; it has {', '.join(file)}")
+        raise ArgumentError(f"{os.fspath(path)} has no dataset {name!r}; it has {', '.join(file)}")
     # A link or a layout that names another file would read what the caller did not choose.
     if isinstance(link, h5py.ExternalLink):
         raise format_error(path, 0, f"dataset {name!r} is a link into another file")
     data = file[name]
     if not isinstance(data, h5py.Dataset):
-        raise _WrongKeyError(f"{os.fspath(path)}: {name!r} is a group, wanted a dataset")
+        raise ArgumentError(f"{os.fspath(path)}: {name!r} is a group, wanted a dataset")
     if data.is_virtual or data.external:
         raise format_error(path, 0, f"dataset {name!r} keeps its values in another file")
     if data.shape is None or len(data.shape) not in (1, 2):

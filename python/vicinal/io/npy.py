@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.errors import FormatError
+from vicinal.errors import ArgumentError, Error
 from vicinal.io._check import (
     MAX_DEFLATE_RATIO,
     Array,
@@ -43,7 +43,7 @@ def _read_header(file: Any, path: PathLike) -> tuple[tuple[int, ...], bool, np.d
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # literal_eval and the codecs raise a dozen kinds
-        if isinstance(error, FormatError):
+        if isinstance(error, Error):
             raise
         raise format_error(path, 0, f"not an npy header ({error})") from error
     if any(s < 0 for s in shape):
@@ -156,7 +156,7 @@ def read_npz(path: PathLike, *, key: str | None = None, rows: Rows = None) -> Ar
     ) as error:
         raise format_error(path, 0, f"not a whole npz file ({error})") from error
     except ValueError as error:  # a negative seek inside zipfile, for one
-        if isinstance(error, FormatError) or _is_ours(error):
+        if isinstance(error, Error):
             raise
         raise format_error(path, 0, f"not a whole npz file ({error})") from error
     except OSError as error:
@@ -199,21 +199,13 @@ def write_npz(
                 _write_stream(cast(BinaryIO, member), _numbers(array))
 
 
-class _WrongKeyError(ValueError):
-    """A caller's wrong key; kept apart from ValueErrors that zipfile raises over bad data."""
-
-
-def _is_ours(error: ValueError) -> bool:
-    return isinstance(error, _WrongKeyError)
-
-
 def _member(archive: zipfile.ZipFile, key: str | None, path: PathLike) -> str:
     names = [name for name in archive.namelist() if name.endswith(".npy")]
     plain = [name[: -len(".npy")] for name in names]
     if key is not None:
         if key in plain:
             return f"{key}.npy"
-        raise _WrongKeyError(f"{os.fspath(path)} has no array {key!r}; it has {', '.join(plain)}")
+        raise ArgumentError(f"{os.fspath(path)} has no array {key!r}; it has {', '.join(plain)}")
     if len(names) == 1:
         return names[0]
     for usual in USUAL_KEYS:
@@ -221,7 +213,7 @@ def _member(archive: zipfile.ZipFile, key: str | None, path: PathLike) -> str:
             return f"{usual}.npy"
     if not names:
         raise format_error(path, 0, "no arrays in this npz file, wanted at least one")
-    raise _WrongKeyError(
+    raise ArgumentError(
         f"{os.fspath(path)} holds several arrays: choose one by key from {', '.join(plain)}"
     )
 

@@ -5,7 +5,6 @@ Each row is a little-endian int32 width followed by that many float32, uint8 or 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from vicinal.io._check import (
     native,
     replacing_file,
     row_slice,
+    type_of,
 )
 
 TYPES: dict[str, np.dtype[Any]] = {
@@ -60,7 +60,7 @@ def read_vecs(path: PathLike, *, mmap: bool = True, rows: Rows = None) -> Array:
     ----------
     Jegou, Tavenard, Douze and Amsaleg, ICASSP 2011; corpus-texmex.irisa.fr.
     """
-    dtype = _dtype(path)
+    dtype = type_of(path, TYPES)
     size = file_bytes(path)
     if size == 0:
         return np.empty((0, 0), dtype.newbyteorder("="))
@@ -104,7 +104,7 @@ def write_vecs(path: PathLike, array: npt.ArrayLike) -> None:
     ValueError
         Not 2-D, dim 0 with rows present, or values the format cannot hold.
     """
-    dtype = _dtype(path)
+    dtype = type_of(path, TYPES)
     data = as_matrix(array)
     if len(data) and data.shape[1] == 0:
         raise ValueError("array has rows of width 0, wanted 1 or more")
@@ -115,13 +115,6 @@ def write_vecs(path: PathLike, array: npt.ArrayLike) -> None:
             out["width"] = data.shape[1]
             out["values"] = lossless(block, dtype, "array", path)
             file.write(out.data)
-
-
-def _dtype(path: PathLike) -> np.dtype[Any]:
-    suffix = Path(path).suffix.lower()
-    if suffix not in TYPES:
-        raise ValueError(f"suffix is {suffix!r}, wanted one of {', '.join(TYPES)}")
-    return TYPES[suffix]
 
 
 def _check_widths(widths: Array, chosen: slice, dim: int, row_bytes: int, path: PathLike) -> None:
