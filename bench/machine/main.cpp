@@ -12,7 +12,7 @@ namespace {
 constexpr char kUsage[] =
     "vicinal_machine [--json] [--repeats N] [--no-kernels] [DIM ...]\n"
     "Measures clock, arithmetic and memory, then each kernel beside its bound, for dimensions 128\n"
-    "and 768 unless given. Needs 4 GiB of memory and an idle machine. VICINAL_ISA forces a level.\n";
+    "and 768 unless given. Needs 4 GiB and an idle machine. VICINAL_ISA forces a level.\n";
 
 }  // namespace
 

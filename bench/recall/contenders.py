@@ -185,6 +185,10 @@ class Vicinal(Contender):
             self.flags = {"links": LINKS, "build_ef": BUILD_EF}
         self.flags["level"] = vicinal.cpu_info().active
 
+    @property
+    def version(self) -> str:  # of what was imported: a checkout has no package metadata
+        return str(self.vicinal.__version__)
+
     def build(self, base: Floats, threads: int) -> None:
         self.index.add(base, threads=threads)
 
