@@ -35,6 +35,9 @@ VICINAL_INLINE __m128i sum4(__m256i s0, __m256i s1, __m256i s2, __m256i s3) noex
                        _mm256_extracti128_si256(pairs_i32x8, 1));
 }
 
+VICINAL_INLINE __m128 sum4(const __m256* s) noexcept { return sum4(s[0], s[1], s[2], s[3]); }
+VICINAL_INLINE __m128i sum4(const __m256i* s) noexcept { return sum4(s[0], s[1], s[2], s[3]); }
+
 VICINAL_INLINE __m128 negated(__m128 x) noexcept { return _mm_xor_ps(x, _mm_set1_ps(-0.0f)); }
 
 template <Rank rank>

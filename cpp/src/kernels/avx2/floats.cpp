@@ -38,47 +38,60 @@ VICINAL_INLINE __m256 add_term(__m256 sum_f32x8, __m256 query_f32x8, __m256 row_
 
 template <class Row, Rank rank>
 struct FloatOp {
+  using Sum = __m256;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim * Row::kBytes; }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const float* q = static_cast<const float*>(query);
     const std::size_t padded = (dim + Row::kGranule - 1) / Row::kGranule * Row::kGranule;
     // Two sums per row: eight chains keep both multipliers busy.
-    __m256 even[4], odd[4];
+    __m256 even[kRows], odd[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) even[j] = odd[j] = _mm256_setzero_ps();
-    std::size_t i = 0;
-    for (; i + 16 <= padded; i += 16) {
-      if (Row::kBytes == 4 || i % 32 == 0) group.prefetch(i * Row::kBytes);
+    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm256_setzero_ps();
+    const auto add16 = [&](std::size_t i) VICINAL_LAMBDA {
       const __m256 q0_f32x8 = _mm256_loadu_ps(q + i);
       const __m256 q1_f32x8 = _mm256_loadu_ps(q + i + 8);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         even[j] = add_term<rank>(even[j], q0_f32x8, Row::load8(rows[j], i));
         odd[j] = add_term<rank>(odd[j], q1_f32x8, Row::load8(rows[j], i + 8));
       }
+    };
+    constexpr std::size_t kLine = 64 / Row::kBytes;  // dimensions in a cache line
+    std::size_t i = 0;
+    for (; i + kLine <= padded; i += kLine) {
+      group.prefetch(i * Row::kBytes);
+      add16(i);
+      if (kLine == 32) add16(i + 16);
     }
     if (i < padded) group.prefetch(i * Row::kBytes);
+    for (; i + 16 <= padded; i += 16) add16(i);
     if (i + 8 <= padded) {
       const __m256 q_f32x8 = _mm256_loadu_ps(q + i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) even[j] = add_term<rank>(even[j], q_f32x8, Row::load8(rows[j], i));
+      for (int j = 0; j < kRows; ++j) even[j] = add_term<rank>(even[j], q_f32x8, Row::load8(rows[j], i));
       i += 8;
     }
     if (Row::kGranule == 4 && i < padded) {
       const __m256 q_f32x8 = _mm256_zextps128_ps256(_mm_loadu_ps(q + i));
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const float* row = reinterpret_cast<const float*>(rows[j]);
         odd[j] = add_term<rank>(odd[j], q_f32x8, _mm256_zextps128_ps256(_mm_loadu_ps(row + i)));
       }
     }
-    store_floats<rank>(sum4(_mm256_add_ps(even[0], odd[0]), _mm256_add_ps(even[1], odd[1]),
-                            _mm256_add_ps(even[2], odd[2]), _mm256_add_ps(even[3], odd[3])),
-                       out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm256_add_ps(even[j], odd[j]);
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
+                                    float* out) noexcept {
+    store_floats<rank>(sum4(sums), out);
   }
 };
 

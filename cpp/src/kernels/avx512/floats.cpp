@@ -49,36 +49,55 @@ VICINAL_INLINE __m512 add_term(__m512 sum_f32x16, __m512 query_f32x16,
 
 template <class Row, Rank rank>
 struct FloatOp {
+  using Sum = __m512;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim * Row::kBytes; }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const float* q = static_cast<const float*>(query);
-    __m512 sums_f32x16[4];
+    __m512 even[kRows], odd[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_f32x16[j] = _mm512_setzero_ps();
-    std::size_t i = 0;
-    for (; i + 16 <= dim; i += 16) {
-      if (Row::kBytes == 4 || i % 32 == 0) group.prefetch(i * Row::kBytes);
+    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
+    const auto add16 = [&](__m512* to, std::size_t i) VICINAL_LAMBDA {
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        sums_f32x16[j] = add_term<rank>(sums_f32x16[j], q_f32x16, Row::load(rows[j], i));
+      for (int j = 0; j < kRows; ++j) {
+        to[j] = add_term<rank>(to[j], q_f32x16, Row::load(rows[j], i));
       }
+    };
+    std::size_t i = 0;
+    for (; i + 32 <= dim; i += 32) {
+      group.prefetch(i * Row::kBytes);
+      add16(even, i);
+      if (Row::kBytes == 4) group.prefetch(i * Row::kBytes + 64);
+      add16(odd, i + 16);
+    }
+    if (i < dim) group.prefetch(i * Row::kBytes);
+    if (i + 16 <= dim) {
+      add16(even, i);
+      i += 16;
+      if (Row::kBytes == 4 && i < dim) group.prefetch(i * Row::kBytes);
     }
     if (i < dim) {
-      group.prefetch(i * Row::kBytes);
       // Lanes outside the mask are never read, so the last row may end at a page edge.
       const auto live = static_cast<__mmask16>((1u << (dim % 16)) - 1);
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        sums_f32x16[j] = add_term<rank>(sums_f32x16[j], q_f32x16, Row::first(live, rows[j], i));
+      for (int j = 0; j < kRows; ++j) {
+        odd[j] = add_term<rank>(odd[j], q_f32x16, Row::first(live, rows[j], i));
       }
     }
-    store_floats<rank>(sum4(sums_f32x16), out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
+                                    float* out) noexcept {
+    store_floats<rank>(sum4(sums), out);
   }
 };
 
@@ -94,60 +113,90 @@ VICINAL_INLINE __m512 to_floats(__m128i codes_u8x16) noexcept {
 
 template <Rank rank>
 struct Sq8Op {
+  using Sum = __m512;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    __m512 sums_f32x16[4];
+    __m512 even[kRows], odd[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_f32x16[j] = _mm512_setzero_ps();
-    for (std::size_t i = 0; i < dim; i += 16) {
-      if (i % 64 == 0) group.prefetch(i);
+    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
+    const auto add16 = [&](__m512* to, std::size_t i) VICINAL_LAMBDA {
       const __m512 q_f32x16 = _mm512_loadu_ps(q.values + i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        sums_f32x16[j] =
-            _mm512_fmadd_ps(q_f32x16, to_floats(load16(rows[j] + 16 + i)), sums_f32x16[j]);
+      for (int j = 0; j < kRows; ++j) {
+        to[j] = _mm512_fmadd_ps(q_f32x16, to_floats(load16(rows[j] + 16 + i)), to[j]);
       }
+    };
+    std::size_t i = 0;
+    for (; i + 64 <= dim; i += 64) {
+      group.prefetch(i);
+      add16(even, i);
+      add16(odd, i + 16);
+      add16(even, i + 32);
+      add16(odd, i + 48);
     }
-    finish_values<rank>(q, rows, sum4(sums_f32x16), out);
+    if (i < dim) group.prefetch(i);
+    for (; i < dim; i += 16) add16(even, i);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
+                                    float* out) noexcept {
+    finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
 
 template <Rank rank>
 struct Sq4Op {
+  using Sum = __m512;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    const __m512i mask = _mm512_set1_epi32(15);
-    __m512 sums_f32x16[4];
+    // Nibbles become floats by looking them up, which ignores the bits above them.
+    const __m512 floats_f32x16 =
+        _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512 even[kRows], odd[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_f32x16[j] = _mm512_setzero_ps();
-    const std::size_t whole = dim / 128 * 64;
-    const std::size_t tail = nibble_tail(dim);
+    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
     const float* values = q.values;
-    for (std::size_t i = 0; i < whole + tail; i += 16) {
-      if (i % 64 == 0) group.prefetch(i);
-      const __m512 low_f32x16 = _mm512_loadu_ps(values);
-      const __m512 high_f32x16 = _mm512_loadu_ps(values + (i < whole ? 64 : tail));
-      VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        const __m512i packed_u32x16 = _mm512_cvtepu8_epi32(load16(rows[j] + 16 + i));
-        const __m512 code0_f32x16 = _mm512_cvtepi32_ps(_mm512_and_si512(packed_u32x16, mask));
-        const __m512 code1_f32x16 = _mm512_cvtepi32_ps(_mm512_srli_epi32(packed_u32x16, 4));
-        sums_f32x16[j] = _mm512_fmadd_ps(low_f32x16, code0_f32x16, sums_f32x16[j]);
-        sums_f32x16[j] = _mm512_fmadd_ps(high_f32x16, code1_f32x16, sums_f32x16[j]);
+    for (std::size_t base = 0; base < dim; base += 128, values += 128) {
+      const std::size_t half = base + 128 <= dim ? 64 : nibble_tail(dim);
+      const std::size_t at = 16 + base / 2;
+      group.prefetch(base / 2);
+      for (std::size_t i = 0; i < half; i += 16) {
+        const __m512 low_f32x16 = _mm512_loadu_ps(values + i);
+        const __m512 high_f32x16 = _mm512_loadu_ps(values + half + i);
+        VICINAL_UNROLL
+        for (int j = 0; j < kRows; ++j) {
+          const __m512i packed_u32x16 = _mm512_cvtepu8_epi32(load16(rows[j] + at + i));
+          const __m512 code0_f32x16 = _mm512_permutexvar_ps(packed_u32x16, floats_f32x16);
+          const __m512 code1_f32x16 =
+              _mm512_permutexvar_ps(_mm512_srli_epi32(packed_u32x16, 4), floats_f32x16);
+          even[j] = _mm512_fmadd_ps(low_f32x16, code0_f32x16, even[j]);
+          odd[j] = _mm512_fmadd_ps(high_f32x16, code1_f32x16, odd[j]);
+        }
       }
-      values += i < whole && i % 64 == 48 ? 80 : 16;
     }
-    finish_values<rank>(q, rows, sum4(sums_f32x16), out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
+                                    float* out) noexcept {
+    finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
 

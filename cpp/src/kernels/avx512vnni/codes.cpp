@@ -16,69 +16,84 @@ VICINAL_INLINE __m512i flipped(__m512i x) noexcept {
 // vpdpbusd multiplies unsigned by signed bytes and adds four products into 32 bits, exactly.
 // Signed rows: <q, r> = <q, r + 128> - 128 sum(q). Unsigned ones: <q, r> = <q - 128, r> + 128 sum(r).
 struct SignedIp {
+  using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     const __m512i ones = _mm512_set1_epi8(1);
-    __m512i sums_i32x16[4], query_i32x16 = _mm512_setzero_si512();
+    __m512i sums_i32x16[kRows], query_i32x16 = _mm512_setzero_si512();
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     for (std::size_t i = 0; i < dim; i += 64) {
       group.prefetch(i);
       const __m512i q_i8x64 = load64(q + i);
       const __mmask64 live = first_bytes(dim - i);
       query_i32x16 = _mm512_dpbusd_epi32(query_i32x16, ones, q_i8x64);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i row_u8x64 = flipped(_mm512_maskz_loadu_epi8(live, rows[j] + i));
         sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], row_u8x64, q_i8x64);
       }
     }
     const __m512i shift_i32x16 = _mm512_slli_epi32(query_i32x16, 7);
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_sub_epi32(sums_i32x16[j], shift_i32x16);
-    store_integers<Rank::kIp>(sum4(sums_i32x16), out);
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_sub_epi32(sums_i32x16[j], shift_i32x16);
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
+                                    float* out) noexcept {
+    store_integers<Rank::kIp>(sum4(sums), out);
   }
 };
 
 struct UnsignedIp {
+  using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
     const __m512i ones = _mm512_set1_epi8(1);
-    __m512i sums_i32x16[4], rows_i32x16[4];
+    __m512i sums_i32x16[kRows], rows_i32x16[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = rows_i32x16[j] = _mm512_setzero_si512();
+    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = rows_i32x16[j] = _mm512_setzero_si512();
     for (std::size_t i = 0; i < dim; i += 64) {
       group.prefetch(i);
       const __m512i q_i8x64 = flipped(load64(q + i));
       const __mmask64 live = first_bytes(dim - i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i row_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + i);
         sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], row_u8x64, q_i8x64);
         rows_i32x16[j] = _mm512_dpbusd_epi32(rows_i32x16[j], row_u8x64, ones);
       }
     }
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) {
-      sums_i32x16[j] = _mm512_add_epi32(sums_i32x16[j], _mm512_slli_epi32(rows_i32x16[j], 7));
+    for (int j = 0; j < kRows; ++j) {
+      sums[j] = _mm512_add_epi32(sums_i32x16[j], _mm512_slli_epi32(rows_i32x16[j], 7));
     }
-    store_integers<Rank::kIp>(sum4(sums_i32x16), out);
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
+                                    float* out) noexcept {
+    store_integers<Rank::kIp>(sum4(sums), out);
   }
 };
 
 // Squared differences need 16-bit lanes: a difference of bytes has nine bits.
 template <bool is_signed>
 struct ByteL2 {
+  using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
@@ -86,56 +101,75 @@ struct ByteL2 {
     return is_signed ? _mm512_cvtepi8_epi16(x) : _mm512_cvtepu8_epi16(x);
   }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const auto* q = static_cast<const std::byte*>(query);
-    __m512i sums_i32x16[4];
+    __m512i sums_i32x16[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
-    std::size_t i = 0;
-    for (; i + 32 <= dim; i += 32) {
-      if (i % 64 == 0) group.prefetch(i);
+    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    const auto add32 = [&](std::size_t i) VICINAL_LAMBDA {
       const __m512i q_i16x32 = widen(load32(q + i));
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i diff_i16x32 = _mm512_sub_epi16(q_i16x32, widen(load32(rows[j] + i)));
         sums_i32x16[j] = _mm512_dpwssd_epi32(sums_i32x16[j], diff_i16x32, diff_i16x32);
       }
+    };
+    std::size_t i = 0;
+    for (; i + 64 <= dim; i += 64) {
+      group.prefetch(i);
+      add32(i);
+      add32(i + 32);
+    }
+    if (i < dim) group.prefetch(i);
+    if (i + 32 <= dim) {
+      add32(i);
+      i += 32;
     }
     if (i < dim) {
-      group.prefetch(i);
       const auto live = static_cast<__mmask32>((1u << (dim - i)) - 1);
       const __m512i q_i16x32 = widen(load32(q + i));
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i diff_i16x32 =
             _mm512_sub_epi16(q_i16x32, widen(_mm256_maskz_loadu_epi8(live, rows[j] + i)));
         sums_i32x16[j] = _mm512_dpwssd_epi32(sums_i32x16[j], diff_i16x32, diff_i16x32);
       }
     }
-    store_integers<Rank::kL2>(sum4(sums_i32x16), out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
+                                    float* out) noexcept {
+    store_integers<Rank::kL2>(sum4(sums), out);
   }
 };
 
 template <Rank rank>
 struct Sq8IntOp {
+  using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq8_bytes(dim); }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    __m512i sums_i32x16[4];
+    __m512i sums_i32x16[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     std::size_t i = 0;
     for (; i + 64 <= dim; i += 64) {
       group.prefetch(i);
       const __m512i q_i8x64 = load64(q.codes + i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], load64(rows[j] + 16 + i), q_i8x64);
       }
     }
@@ -144,22 +178,29 @@ struct Sq8IntOp {
       const __m512i q_i8x64 = load64(q.codes + i);
       const __mmask64 live = first_bytes(dim - i);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i code_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + 16 + i);
         sums_i32x16[j] = _mm512_dpbusd_epi32(sums_i32x16[j], code_u8x64, q_i8x64);
       }
     }
-    finish_codes<rank>(q, rows, sum4(sums_i32x16), out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
+                                    float* out) noexcept {
+    finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
 
 template <Rank rank>
 struct Sq4IntOp {
+  using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE __m512i add(__m512i sums_i32x16, __m512i packed_u8x64,
-                                    __m512i q_low_i8x64, __m512i q_high_i8x64) noexcept {
+  static VICINAL_INLINE __m512i add_nibbles(__m512i sums_i32x16, __m512i packed_u8x64,
+                                            __m512i q_low_i8x64, __m512i q_high_i8x64) noexcept {
     const __m512i mask = _mm512_set1_epi8(15);
     const __m512i low_u8x64 = _mm512_and_si512(packed_u8x64, mask);
     const __m512i high_u8x64 = _mm512_and_si512(_mm512_srli_epi16(packed_u8x64, 4), mask);
@@ -167,13 +208,15 @@ struct Sq4IntOp {
                                high_u8x64, q_high_i8x64);
   }
 
-  static VICINAL_INLINE void score(const void* query, const Group<4>& group,
-                                   std::size_t dim, float* out) noexcept {
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sums) noexcept {
+    constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    __m512i sums_i32x16[4];
+    __m512i sums_i32x16[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < 4; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = _mm512_setzero_si512();
     const std::int8_t* codes = q.codes;
     std::size_t at = 16;
     for (std::size_t blocks = dim / 128; blocks > 0; --blocks, at += 64, codes += 128) {
@@ -181,8 +224,8 @@ struct Sq4IntOp {
       const __m512i low_i8x64 = load64(codes);
       const __m512i high_i8x64 = load64(codes + 64);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        sums_i32x16[j] = add(sums_i32x16[j], load64(rows[j] + at), low_i8x64, high_i8x64);
+      for (int j = 0; j < kRows; ++j) {
+        sums_i32x16[j] = add_nibbles(sums_i32x16[j], load64(rows[j] + at), low_i8x64, high_i8x64);
       }
     }
     const std::size_t half = nibble_tail(dim);
@@ -192,12 +235,18 @@ struct Sq4IntOp {
       const __m512i low_i8x64 = load64(codes);
       const __m512i high_i8x64 = load64(codes + half);
       VICINAL_UNROLL
-      for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < kRows; ++j) {
         const __m512i packed_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + at);
-        sums_i32x16[j] = add(sums_i32x16[j], packed_u8x64, low_i8x64, high_i8x64);
+        sums_i32x16[j] = add_nibbles(sums_i32x16[j], packed_u8x64, low_i8x64, high_i8x64);
       }
     }
-    finish_codes<rank>(q, rows, sum4(sums_i32x16), out);
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
+                                    float* out) noexcept {
+    finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
 

@@ -6,21 +6,28 @@ namespace {
 
 template <class T, Rank rank>
 struct ByteOp {
+  using Sum = std::int32_t;
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return dim; }
 
-  static void score(const void* query, const Group<1>& group, std::size_t dim,
-                    float* out) noexcept {
-    const std::byte* const* rows = group.rows;
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* total) noexcept {
+    const std::byte* row = group.rows[0];
     group.prefetch_all(row_bytes(dim));
     const T* q = static_cast<const T*>(query);
-    const T* row = reinterpret_cast<const T*>(rows[0]);
+    const T* stored = reinterpret_cast<const T*>(row);
     std::int32_t sum = 0;  // dim <= 32768: 32768 * 255^2 still fits
     for (std::size_t i = 0; i < dim; ++i) {
-      const std::int32_t a = q[i], b = row[i];
+      const std::int32_t a = q[i], b = stored[i];
       sum += rank == Rank::kL2 ? (a - b) * (a - b) : a * b;
     }
-    *out = static_cast<float>(rank == Rank::kL2 ? sum : -sum);
+    *total = sum;
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* total,
+                                    float* out) noexcept {
+    *out = static_cast<float>(rank == Rank::kL2 ? *total : -*total);
   }
 };
 
@@ -64,7 +71,7 @@ struct Sq4 {
 };
 
 template <Rank rank>
-float finish(const ScalarQuery& q, const ScalarRow& head, float dot) noexcept {
+float finished(const ScalarQuery& q, const ScalarRow& head, float dot) noexcept {
   if (rank == Rank::kIp) return -(q.bias + dot);
   const float distance = (q.bias + head.norm) - 2.0f * dot;
   return distance > 0.0f ? distance : 0.0f;
@@ -72,42 +79,58 @@ float finish(const ScalarQuery& q, const ScalarRow& head, float dot) noexcept {
 
 template <class Codes, Rank rank>
 struct ValueOp {
+  using Sum = float;
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return Codes::row_bytes(dim); }
 
-  static void score(const void* query, const Group<1>& group, std::size_t dim,
-                    float* out) noexcept {
-    const std::byte* const* rows = group.rows;
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* total) noexcept {
+    const std::byte* row = group.rows[0];
     group.prefetch_all(row_bytes(dim));
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    const ScalarRow head = head_of(rows[0]);
     float sums[16] = {};
-    Codes::each(rows[0], dim, [&](std::size_t i, int code) {
+    Codes::each(row, dim, [&](std::size_t i, int code) {
       sums[i % 16] += q.values[i] * static_cast<float>(code);
     });
     for (std::size_t width = 8; width > 0; width /= 2) {
       for (std::size_t j = 0; j < width; ++j) sums[j] += sums[j + width];
     }
-    *out = finish<rank>(q, head, head.lower * q.sum + head.delta * sums[0]);
+    *total = sums[0];
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* total,
+                                    float* out) noexcept {
+    const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
+    const ScalarRow head = head_of(rows[0]);
+    *out = finished<rank>(q, head, head.lower * q.sum + head.delta * *total);
   }
 };
 
 template <class Codes, Rank rank>
 struct CodeOp {
+  using Sum = std::int32_t;
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return Codes::row_bytes(dim); }
 
-  static void score(const void* query, const Group<1>& group, std::size_t dim,
-                    float* out) noexcept {
-    const std::byte* const* rows = group.rows;
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* total) noexcept {
+    const std::byte* row = group.rows[0];
     group.prefetch_all(row_bytes(dim));
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    const ScalarRow head = head_of(rows[0]);
     std::int32_t sum = 0;
-    Codes::each(rows[0], dim, [&](std::size_t i, int code) { sum += q.codes[i] * code; });
+    Codes::each(row, dim, [&](std::size_t i, int code) { sum += q.codes[i] * code; });
+    *total = sum;
+  }
+
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* total,
+                                    float* out) noexcept {
+    const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
+    const ScalarRow head = head_of(rows[0]);
     const float dot = (q.offset * head.sum + head.lower * q.code_sum) +
-                      (q.scale * head.delta) * static_cast<float>(sum);
-    *out = finish<rank>(q, head, dot);
+                      (q.scale * head.delta) * static_cast<float>(*total);
+    *out = finished<rank>(q, head, dot);
   }
 };
 

@@ -39,17 +39,18 @@ struct Bf16 {
 
 template <class Row, Rank rank>
 struct FloatOp {
+  using Sum = float;
   static constexpr std::size_t kGroup = 1;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept {
     return dim * sizeof(typename Row::Stored);
   }
 
-  static void score(const void* query, const Group<1>& group, std::size_t dim,
-                    float* out) noexcept {
-    const std::byte* const* rows = group.rows;
+  template <class Rows>
+  static VICINAL_INLINE void add(const void* query, const Rows& group, std::size_t dim,
+                                 Sum* sum) noexcept {
     group.prefetch_all(row_bytes(dim));
     const float* q = static_cast<const float*>(query);
-    const auto* row = reinterpret_cast<const typename Row::Stored*>(rows[0]);
+    const auto* row = reinterpret_cast<const typename Row::Stored*>(group.rows[0]);
     // Sixteen sums: the compiler may then use whatever vectors the baseline has.
     float sums[16] = {};
     std::size_t i = 0;
@@ -60,7 +61,12 @@ struct FloatOp {
     for (std::size_t width = 8; width > 0; width /= 2) {
       for (std::size_t j = 0; j < width; ++j) sums[j] += sums[j + width];
     }
-    *out = rank == Rank::kL2 ? sums[0] : -sums[0];
+    *sum = sums[0];
+  }
+
+  static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sum,
+                                    float* out) noexcept {
+    *out = rank == Rank::kL2 ? *sum : -*sum;
   }
 
   static float term(float a, float b) noexcept {
