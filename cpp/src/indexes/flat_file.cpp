@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -61,9 +62,13 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
   const bool scalar = params.codec == CodecKind::kSq8;
   std::vector<float> mean;
   if (scalar && (at.rows != 0 || file.has("mean"))) {
+    file.verify("mean");
     const Buffer raw = file.section("mean", width * sizeof(float));
     mean.resize(width);
     std::memcpy(mean.data(), raw.data(), width * sizeof(float));
+    for (std::size_t d = 0; d < width; ++d) {
+      if (!std::isfinite(mean[d])) file.fail("mean", "value " + std::to_string(d) + " is not finite");
+    }
   }
   if (!scalar || !mean.empty()) at.codec = Codec::restore(params.codec, width, rank, std::move(mean));
   if (at.rows != 0) {
