@@ -41,8 +41,8 @@ def as_vectors(values: npt.ArrayLike, argument: str) -> Array:
     if kind == "f":
         return array.astype(np.float32 if size <= 4 else np.float64)
     raise TypeError(
-        f"{argument} holds {array.dtype}; wanted float64, float32, float16, int8, uint8 "
-        "or something that numpy turns into one of them"
+        f"{argument} holds {array.dtype}; wanted float64, float32, float16, int8 or uint8, "
+        "or other integers or floats"
     )
 
 
@@ -89,6 +89,11 @@ def as_id(value: object, argument: str) -> int:
     if not 0 <= number <= _LARGEST_ID:
         raise ArgumentError(f"{argument} must be from 0 to {_LARGEST_ID}, got {number}")
     return number
+
+
+def as_seed(value: object) -> int:
+    """Make a seed of an integer."""
+    return as_id(value, "seed")
 
 
 def as_count(value: object, argument: str) -> int:

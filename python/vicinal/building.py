@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal import _core
-from vicinal._convert import as_ids, as_vectors
+from vicinal._convert import as_ids, as_seed, as_vectors
 from vicinal._types import Array, Ids, Metric, Progress
 from vicinal.errors import ArgumentError, CancelledError, DimensionError, RecallWarning
 from vicinal.flat import FlatIndex
@@ -93,6 +93,7 @@ def build(
     start = time.perf_counter()
     rows = _matrix(vectors, "vectors")
     recall = _share(recall)
+    seed = as_seed(seed)
     if rows.shape[0] == 0:
         raise ArgumentError("vectors has 0 rows; wanted at least 1")
     names = None if ids is None else as_ids(ids, "ids")
