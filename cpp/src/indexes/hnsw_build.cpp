@@ -65,13 +65,32 @@ struct Selector {
   std::vector<Candidate> kept;
 };
 
+/// Equal rows may take half the places at most, and which of them is drawn by lot: otherwise each
+/// crowd of copies would link to itself alone, and all of it to the same few.
+void thin_twins(const Codec& codec, const std::byte* codes, std::uint32_t row, std::size_t most,
+                std::vector<Candidate>& c) {
+  if (c.size() < 2) return;
+  const float limit = codec.twin_limit(codes + std::size_t{row} * codec.stride());
+  std::size_t twins = 0;
+  while (twins < c.size() && c[twins].distance <= limit) ++twins;
+  const std::size_t places = std::max<std::size_t>(1, most / 2);
+  if (twins <= places) return;
+  const auto lot = [&](const Candidate& one) { return random_u64(row, 2, one.row); };
+  std::sort(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(twins),
+            [&](const Candidate& a, const Candidate& b) { return lot(a) < lot(b); });
+  c.erase(c.begin() + static_cast<std::ptrdiff_t>(places),
+          c.begin() + static_cast<std::ptrdiff_t>(twins));
+}
+
 /// Keeps up to `most` of the candidates (sorted, nearest first): each is kept unless it lies nearer
 /// to one already kept than to the base point. Algorithm 4 of Malkov & Yashunin. Works kept by
 /// kept rather than candidate by candidate: one prepared query scores all that are still in play.
-void select(const State& state, const Codec& codec, std::size_t most, Selector& s) {
+void select(const State& state, const Codec& codec, std::uint32_t row, std::size_t most,
+            Selector& s) {
   s.kept.clear();
   auto& c = s.candidates;
   const std::byte* codes = state.codes.data();
+  thin_twins(codec, codes, row, most, c);
   std::size_t live = c.size();
   std::size_t from = 0;
   while (from < live && s.kept.size() < most) {
@@ -129,7 +148,7 @@ void settle(const State& state, const Codec& codec, std::uint32_t row, const Bac
     s.candidates.push_back({group[i].distance, node, upper ? state.tower(node).row : node});
   }
   std::sort(s.candidates.begin(), s.candidates.end(), nearer);
-  select(state, codec, width, s);
+  select(state, codec, row, width, s);
   store_links(list, width, s.kept);
 }
 
@@ -218,7 +237,7 @@ class Builder {
     for (std::uint32_t layer = level; layer > 0; --layer) {
       walk_upper(at_, start, layer, index_.params.build_ef, walk);
       collect(walk.pool, true, s.candidates);
-      select(state_, codec_, state_.links, s);
+      select(state_, codec_, row, state_.links, s);
       store_links(state_.mutable_upper(tower, layer), state_.links, s.kept);
       note(s.kept, tower, found.layers[layer]);
       const Pool::Entry best = walk.pool[0];
@@ -282,7 +301,7 @@ class Builder {
       std::inplace_merge(found.base.begin(), found.base.begin() + older, found.base.end(), nearer);
     }
     s.candidates.swap(found.base);
-    select(state_, codec_, state_.links, s);
+    select(state_, codec_, row, state_.links, s);
     s.candidates.swap(found.base);
     store_links(state_.mutable_base(row), state_.width, s.kept);
     note(s.kept, row, found.layers[0]);

@@ -336,4 +336,12 @@ void Codec::prepare_row(const std::byte* row, Query& out) const {
   prepare(own, Precision::kFast, out);
 }
 
+float Codec::twin_limit(const std::byte* row) const noexcept {
+  if (metric_ != Metric::kL2) return -std::numeric_limits<float>::infinity();
+  if (!scalar(kind_)) return 0.0f;  // differences of equal rows are exactly zero
+  ScalarRow head;
+  std::memcpy(&head, row, sizeof head);
+  return 16 * std::numeric_limits<float>::epsilon() * head.norm;  // norm + norm - 2 dot
+}
+
 }  // namespace vicinal::quantizers

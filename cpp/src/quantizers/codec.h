@@ -91,6 +91,9 @@ class Codec {
   /// The stored row itself becomes the query: distances between stored rows. Under inner product
   /// of scalar codes this decodes first; scalar codes under L2 need next to nothing.
   void prepare_row(const std::byte* row, Query& out) const;
+  /// Rows that score this or less against the stored row equal it but for rounding. Under inner
+  /// product no score says so: -inf.
+  float twin_limit(const std::byte* row) const noexcept;
 
  private:
   Codec(CodecKind kind, std::size_t dim, Metric metric, std::vector<float> mean);
