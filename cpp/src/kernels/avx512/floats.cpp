@@ -47,6 +47,24 @@ VICINAL_INLINE __m512 add_term(__m512 sum_f32x16, __m512 query_f32x16,
   return _mm512_fmadd_ps(diff_f32x16, diff_f32x16, sum_f32x16);
 }
 
+// Four sums per row: a scan meets one row at a time, and a single chain of additions would be slower
+// than memory.
+template <int kRows>
+struct Chains {
+  __m512 of[4][kRows];
+
+  VICINAL_INLINE Chains() noexcept {
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) of[0][j] = of[1][j] = of[2][j] = of[3][j] = _mm512_setzero_ps();
+  }
+  VICINAL_INLINE void total(__m512* sums) const noexcept {
+    VICINAL_UNROLL
+    for (int j = 0; j < kRows; ++j) {
+      sums[j] = _mm512_add_ps(_mm512_add_ps(of[0][j], of[1][j]), _mm512_add_ps(of[2][j], of[3][j]));
+    }
+  }
+};
+
 template <class Row, Rank rank>
 struct FloatOp {
   using Sum = __m512;
@@ -59,40 +77,43 @@ struct FloatOp {
     constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const float* q = static_cast<const float*>(query);
-    __m512 even[kRows], odd[kRows];
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
-    const auto add16 = [&](__m512* to, std::size_t i) VICINAL_LAMBDA {
+    Chains<kRows> sums_f32x16;
+    const auto add16 = [&](int chain, std::size_t i) VICINAL_LAMBDA {
+      __m512* to = sums_f32x16.of[chain];
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
         to[j] = add_term<rank>(to[j], q_f32x16, Row::load(rows[j], i));
       }
     };
+    constexpr std::size_t kLine = 64 / Row::kBytes;  // dimensions in a cache line
     std::size_t i = 0;
-    for (; i + 32 <= dim; i += 32) {
-      group.prefetch(i * Row::kBytes);
-      add16(even, i);
-      if (Row::kBytes == 4) group.prefetch(i * Row::kBytes + 64);
-      add16(odd, i + 16);
+    for (; i + 64 <= dim; i += 64) {
+      VICINAL_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        if (k * 16 % kLine == 0) group.prefetch((i + 16 * k) * Row::kBytes);
+        add16(k, i + 16 * k);
+      }
     }
-    if (i < dim) group.prefetch(i * Row::kBytes);
-    if (i + 16 <= dim) {
-      add16(even, i);
+    VICINAL_UNROLL
+    for (int k = 0; k < 3; ++k) {
+      if (i + 16 > dim) break;
+      if (k * 16 % kLine == 0) group.prefetch(i * Row::kBytes);
+      add16(k, i);
       i += 16;
-      if (Row::kBytes == 4 && i < dim) group.prefetch(i * Row::kBytes);
     }
     if (i < dim) {
       // Lanes outside the mask are never read, so the last row may end at a page edge.
       const auto live = static_cast<__mmask16>((1u << (dim % 16)) - 1);
+      if (i % kLine == 0) group.prefetch(i * Row::kBytes);
       const __m512 q_f32x16 = _mm512_loadu_ps(q + i);
+      __m512* to = sums_f32x16.of[3];
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
-        odd[j] = add_term<rank>(odd[j], q_f32x16, Row::first(live, rows[j], i));
+        to[j] = add_term<rank>(to[j], q_f32x16, Row::first(live, rows[j], i));
       }
     }
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+    sums_f32x16.total(sums);
   }
 
   static VICINAL_INLINE void finish(const void*, const std::byte* const*, const Sum* sums,
@@ -123,10 +144,9 @@ struct Sq8Op {
     constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    __m512 even[kRows], odd[kRows];
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
-    const auto add16 = [&](__m512* to, std::size_t i) VICINAL_LAMBDA {
+    Chains<kRows> sums_f32x16;
+    const auto add16 = [&](int chain, std::size_t i) VICINAL_LAMBDA {
+      __m512* to = sums_f32x16.of[chain];
       const __m512 q_f32x16 = _mm512_loadu_ps(q.values + i);
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
@@ -136,15 +156,14 @@ struct Sq8Op {
     std::size_t i = 0;
     for (; i + 64 <= dim; i += 64) {
       group.prefetch(i);
-      add16(even, i);
-      add16(odd, i + 16);
-      add16(even, i + 32);
-      add16(odd, i + 48);
+      add16(0, i);
+      add16(1, i + 16);
+      add16(2, i + 32);
+      add16(3, i + 48);
     }
     if (i < dim) group.prefetch(i);
-    for (; i < dim; i += 16) add16(even, i);
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+    for (; i < dim; i += 16) add16(0, i);
+    sums_f32x16.total(sums);
   }
 
   static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
@@ -168,30 +187,37 @@ struct Sq4Op {
     // Nibbles become floats by looking them up, which ignores the bits above them.
     const __m512 floats_f32x16 =
         _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512 even[kRows], odd[kRows];
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) even[j] = odd[j] = _mm512_setzero_ps();
+    Chains<kRows> sums_f32x16;
     const float* values = q.values;
     for (std::size_t base = 0; base < dim; base += 128, values += 128) {
       const std::size_t half = base + 128 <= dim ? 64 : nibble_tail(dim);
       const std::size_t at = 16 + base / 2;
       group.prefetch(base / 2);
-      for (std::size_t i = 0; i < half; i += 16) {
+      const auto add16 = [&](int chain, std::size_t i) VICINAL_LAMBDA {
         const __m512 low_f32x16 = _mm512_loadu_ps(values + i);
         const __m512 high_f32x16 = _mm512_loadu_ps(values + half + i);
         VICINAL_UNROLL
         for (int j = 0; j < kRows; ++j) {
+          __m512& sum0 = sums_f32x16.of[chain][j];
+          __m512& sum1 = sums_f32x16.of[chain + 1][j];
           const __m512i packed_u32x16 = _mm512_cvtepu8_epi32(load16(rows[j] + at + i));
           const __m512 code0_f32x16 = _mm512_permutexvar_ps(packed_u32x16, floats_f32x16);
           const __m512 code1_f32x16 =
               _mm512_permutexvar_ps(_mm512_srli_epi32(packed_u32x16, 4), floats_f32x16);
-          even[j] = _mm512_fmadd_ps(low_f32x16, code0_f32x16, even[j]);
-          odd[j] = _mm512_fmadd_ps(high_f32x16, code1_f32x16, odd[j]);
+          sum0 = _mm512_fmadd_ps(low_f32x16, code0_f32x16, sum0);
+          sum1 = _mm512_fmadd_ps(high_f32x16, code1_f32x16, sum1);
         }
+      };
+      if (half == 64) {
+        add16(0, 0);
+        add16(2, 16);
+        add16(0, 32);
+        add16(2, 48);
+      } else {
+        for (std::size_t i = 0; i < half; i += 16) add16(0, i);
       }
     }
-    VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_ps(even[j], odd[j]);
+    sums_f32x16.total(sums);
   }
 
   static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
