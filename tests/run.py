@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -268,6 +269,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_arguments()
+    # A shell that starts this in the background has Ctrl-C ignored, and children inherit that; but
+    # there are tests that interrupt their own children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     env, report = Environment(), Report()
     parts = {"cpp"} if args.preset else set(args.only or PARTS)
     levels: list[str | None] = list(args.level or [])
