@@ -6,7 +6,8 @@
 #   4. the distribution's own source package through apt-get, unpacked here, nothing installed.
 include_guard(GLOBAL)
 
-set(VICINAL_GOOGLETEST_URL https://github.com/google/googletest/archive/refs/tags/release-1.12.1.tar.gz)
+set(VICINAL_GOOGLETEST_URL
+  https://github.com/google/googletest/archive/refs/tags/release-1.12.1.tar.gz)
 set(VICINAL_GOOGLETEST_SHA256 81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2)
 
 # A thread sanitizer run needs GoogleTest itself instrumented: its locks are otherwise invisible.
@@ -23,7 +24,8 @@ function(vicinal_download_googletest out)
   endif()
   message(STATUS "GoogleTest is not installed; downloading it")
   file(MAKE_DIRECTORY ${into})
-  file(DOWNLOAD ${VICINAL_GOOGLETEST_URL} ${archive} STATUS status TIMEOUT 120 INACTIVITY_TIMEOUT 15)
+  file(DOWNLOAD ${VICINAL_GOOGLETEST_URL} ${archive}
+       STATUS status TIMEOUT 120 INACTIVITY_TIMEOUT 15)
   list(GET status 0 code)
   if(code EQUAL 0)
     file(SHA256 ${archive} got)
@@ -59,7 +61,8 @@ function(vicinal_download_googletest out)
       return()
     endif()
   endif()
-  message(FATAL_ERROR "The C++ tests need GoogleTest, which is neither installed nor reachable. Install it:\n"
+  message(FATAL_ERROR
+    "The C++ tests need GoogleTest, which is neither installed nor reachable. Install it:\n"
     "  Debian, Ubuntu:  apt-get install libgtest-dev\n"
     "  Fedora:          dnf install gtest-devel\n"
     "  macOS:           brew install googletest")

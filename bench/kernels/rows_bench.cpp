@@ -13,7 +13,7 @@ namespace vicinal {
 namespace {
 
 constexpr std::size_t kInCache = 16 * 1024;   // half of a usual first-level cache
-constexpr std::size_t kIdsPerCall = 16;       // about what a step of a graph search has left to score
+constexpr std::size_t kIdsPerCall = 16;  // about what a step of a graph search has left to score
 
 struct Case {
   const kernels::RowKernels* kernel;

@@ -27,7 +27,8 @@ void tile(benchmark::State& state, const kernels::Table* table, std::size_t dim,
     kernel.score(panel.data(), rows, stride, n, dim, bias.data(), 0, &top);
     benchmark::ClobberMemory();
   }
-  const double pairs = static_cast<double>(state.iterations()) * static_cast<double>(n * kernel.queries);
+  const double pairs =
+      static_cast<double>(state.iterations()) * static_cast<double>(n * kernel.queries);
   state.SetItemsProcessed(static_cast<std::int64_t>(pairs));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * n * dim * sizeof(float)));
   state.counters["flops"] =

@@ -35,7 +35,8 @@ class Guarded {
     DWORD before;
     VirtualProtect(static_cast<char*>(base_) + whole, page, PAGE_NOACCESS, &before);
 #else
-    base_ = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    base_ =
+        mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base_ == MAP_FAILED) throw std::bad_alloc();
     if (mprotect(static_cast<char*>(base_) + whole, page, PROT_NONE) != 0) throw std::bad_alloc();
 #endif

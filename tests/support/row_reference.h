@@ -121,7 +121,8 @@ class RowCase {
       floats_end_[i] = floats_[i];
       const int code = static_cast<int>(random_() % 256) - 128;
       codes_[i] = static_cast<std::int8_t>(code);
-      query_[i] = reads_codes() ? scalar_.offset + double{scalar_.scale} * code : double{floats_[i]};
+      query_[i] =
+          reads_codes() ? scalar_.offset + double{scalar_.scale} * code : double{floats_[i]};
       sum += query_[i];
       norm += query_[i] * query_[i];
       code_sum += double{scalar_.scale} * code;

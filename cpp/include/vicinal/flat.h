@@ -41,9 +41,9 @@ class FlatIndex {
   const FlatParams& params() const noexcept;
   std::size_t size() const;  ///< rows that a search can return
 
-  /// ids: rows.rows of them, each >= 0 and new; nullptr numbers them from the highest id so far + 1.
-  /// Throws ArgumentError (repeated or present id, NaN, infinity, zero vector under cosine, a value
-  /// the codec cannot hold), DimensionError; then nothing has changed.
+  /// ids: rows.rows of them, each >= 0 and new; nullptr numbers them from the highest id so far
+  /// + 1. Throws ArgumentError (repeated or present id, NaN, infinity, zero vector under cosine, a
+  /// value the codec cannot hold), DimensionError; then nothing has changed.
   void add(const VectorsView& rows, const std::int64_t* ids = nullptr, const RunOptions& run = {});
   /// Throws ArgumentError if an id is absent or repeated; then nothing has changed.
   void remove(const std::int64_t* ids, std::size_t count);
@@ -62,7 +62,8 @@ class FlatIndex {
 
   MemoryReport memory() const;
   /// metadata: free text kept in the file (Python keeps its settings there).
-  void save(const std::string& path, const std::string& metadata = {}, const RunOptions& run = {}) const;
+  void save(const std::string& path, const std::string& metadata = {},
+            const RunOptions& run = {}) const;
   static FlatIndex open(const std::string& path, OpenMode mode = OpenMode::kMap);
 
   struct Impl;

@@ -15,16 +15,17 @@
 namespace vicinal {
 
 struct HnswParams {
-  CodecKind codec = CodecKind::kFloat32;    ///< what the walk looks at: kFloat32, kFloat16, kSq8, kSq4
+  CodecKind codec =
+      CodecKind::kFloat32;  ///< what the walk looks at: kFloat32, kFloat16, kSq8, kSq4
   RefineKind refine = RefineKind::kNone;    ///< what re-ranks the candidates of the walk
-  std::uint32_t links = 16;                 ///< edges per node above the base layer; twice that on it
+  std::uint32_t links = 16;  ///< edges per node above the base layer; twice that on it
   std::uint32_t build_ef = 200;             ///< candidates weighed per insertion
   std::uint64_t seed = 0;                   ///< the only source of randomness
 };
 
 struct HnswSearch {
   std::uint32_t ef = 64;      ///< candidates kept per query; at least k is always kept
-  std::uint32_t rerank = 0;   ///< candidates compared with the refine store; 0 chooses from k and ef
+  std::uint32_t rerank = 0;  ///< candidates compared with the refine store; 0 chooses from k and ef
   Allowed allowed;
 };
 
@@ -71,7 +72,8 @@ class HnswIndex {
               HnswStats* stats = nullptr) const;
 
   MemoryReport memory() const;
-  void save(const std::string& path, const std::string& metadata = {}, const RunOptions& run = {}) const;
+  void save(const std::string& path, const std::string& metadata = {},
+            const RunOptions& run = {}) const;
   static HnswIndex open(const std::string& path, OpenMode mode = OpenMode::kMap);
 
   struct Impl;

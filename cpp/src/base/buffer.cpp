@@ -20,9 +20,12 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kHuge = std::size_t{2} << 20;
-constexpr std::size_t kMost = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) - 2 * kHuge;
+constexpr std::size_t kMost =
+    static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) - 2 * kHuge;
 
-constexpr std::size_t round_up(std::size_t n, std::size_t step) { return (n + step - 1) / step * step; }
+constexpr std::size_t round_up(std::size_t n, std::size_t step) {
+  return (n + step - 1) / step * step;
+}
 
 #if VICINAL_MMAP
 /// bytes: whole pages. The result is aligned to kHuge and reads as zero.

@@ -7,9 +7,9 @@
 namespace vicinal {
 
 /// Bytes that are either allocated here (64-byte aligned; 2 MiB aligned and advised to huge pages
-/// from 2 MiB on; zeroed; 64 readable bytes follow the end) or borrowed from a mapped file kept alive
-/// by an owner. Large buffers take real memory only as they are first written.
-/// Movable, not copyable. Allocation failure throws std::bad_alloc.
+/// from 2 MiB on; zeroed; 64 readable bytes follow the end) or borrowed from a mapped file kept
+/// alive by an owner. Large buffers take real memory only as they are first written. Movable, not
+/// copyable. Allocation failure throws std::bad_alloc.
 class Buffer {
  public:
   Buffer() = default;

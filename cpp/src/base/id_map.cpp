@@ -86,7 +86,8 @@ void IdMap::clear() {
 std::size_t IdMap::bytes() const noexcept { return slots_.capacity() * sizeof(Slot); }
 
 void IdMap::grow(std::size_t slots) {
-  const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(slots, Slot{kNoId, kNoRow}));
+  const std::vector<Slot> old =
+      std::exchange(slots_, std::vector<Slot>(slots, Slot{kNoId, kNoRow}));
   for (const Slot& s : old) {
     if (s.id == kNoId) continue;
     std::size_t at = home(s.id);

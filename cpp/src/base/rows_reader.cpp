@@ -93,7 +93,9 @@ bool all_zero(const float* values, std::size_t n) {
   return std::all_of(values, values + n, [](float v) { return v == 0.0f; });
 }
 
-bool integral(ElementType type) { return type == ElementType::kInt8 || type == ElementType::kUint8; }
+bool integral(ElementType type) {
+  return type == ElementType::kInt8 || type == ElementType::kUint8;
+}
 
 /// The first bad row of [begin, end), or end. scratch: view.cols floats.
 std::size_t first_bad(const VectorsView& view, const float* plain, bool unit, std::size_t begin,
@@ -132,8 +134,9 @@ double value_at(const VectorsView& view, std::size_t r, std::size_t c) {
     if (std::isfinite(static_cast<float>(value))) continue;
     char text[32];
     std::snprintf(text, sizeof text, "%g", value);
-    throw ArgumentError(where + ", column " + std::to_string(c) + " is " + text +
-                        (std::isfinite(value) ? ", beyond what float32 holds" : "; every value must be finite"));
+    throw ArgumentError(
+        where + ", column " + std::to_string(c) + " is " + text +
+        (std::isfinite(value) ? ", beyond what float32 holds" : "; every value must be finite"));
   }
   throw ArgumentError(where + " is zero in every column; under cosine a vector needs a direction");
 }
@@ -153,18 +156,20 @@ void read_rows(const VectorsView& view, std::size_t begin, std::size_t end, floa
 
 const float* plain_floats(const VectorsView& view) noexcept {
   const auto row_bytes = static_cast<std::ptrdiff_t>(view.cols * sizeof(float));
-  const bool plain = view.type == ElementType::kFloat32 &&
-                     (view.rows <= 1 || view.row_stride == row_bytes) &&
-                     (view.cols <= 1 || view.col_stride == static_cast<std::ptrdiff_t>(sizeof(float))) &&
-                     reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0;
+  const bool plain =
+      view.type == ElementType::kFloat32 && (view.rows <= 1 || view.row_stride == row_bytes) &&
+      (view.cols <= 1 || view.col_stride == static_cast<std::ptrdiff_t>(sizeof(float))) &&
+      reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0;
   return plain ? static_cast<const float*>(view.data) : nullptr;
 }
 
 void check_rows(const VectorsView& view, const char* array, bool unit, const RunOptions& run) {
   if (view.rows == 0 || (integral(view.type) && !unit)) return;
   const float* plain = plain_floats(view);
-  // A quarter megabyte a piece: a dozen microseconds, and short enough to stop soon after a bad row.
-  const std::size_t grain = std::max<std::size_t>(1, (std::size_t{1} << 16) / std::max<std::size_t>(view.cols, 1));
+  // A quarter megabyte a piece: a dozen microseconds, and short enough to stop soon after a bad
+  // row.
+  const std::size_t grain =
+      std::max<std::size_t>(1, (std::size_t{1} << 16) / std::max<std::size_t>(view.cols, 1));
   std::atomic<std::size_t> bad{view.rows};
   Ticker ticker(run, "checking", view.rows);
   parallel_for(
@@ -176,7 +181,8 @@ void check_rows(const VectorsView& view, const char* array, bool unit, const Run
         const std::size_t found = first_bad(view, plain, unit, begin, end, scratch.data());
         if (found == end) return;
         std::size_t known = bad.load(std::memory_order_relaxed);
-        while (found < known && !bad.compare_exchange_weak(known, found, std::memory_order_relaxed)) {
+        while (found < known &&
+               !bad.compare_exchange_weak(known, found, std::memory_order_relaxed)) {
         }
       },
       view.rows > grain ? &ticker : nullptr);
@@ -196,7 +202,8 @@ void normalize_rows(float* rows, std::size_t n, std::size_t dim, std::size_t str
       }
     }
     for (; i < dim; ++i) sums[0] += static_cast<double>(rows[i]) * rows[i];
-    const double norm2 = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+    const double norm2 =
+        ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
     if (!(norm2 > 0.0)) continue;  // all zero to an arithmetic that flushes subnormals
     const double inverse = 1.0 / std::sqrt(norm2);
     for (i = 0; i < dim; ++i) rows[i] = static_cast<float>(rows[i] * inverse);

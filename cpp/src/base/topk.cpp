@@ -32,8 +32,8 @@ Hit hit_of(std::uint64_t key) noexcept {
 
 }  // namespace
 
-std::size_t compress_below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
-                           std::uint32_t* ids, float* kept) noexcept {
+std::size_t compress_below(const float* scores, std::size_t n, float threshold,
+                           std::uint32_t first_id, std::uint32_t* ids, float* kept) noexcept {
   std::size_t count = 0;
   for (std::size_t i = 0; i < n; ++i) {
     ids[count] = first_id + static_cast<std::uint32_t>(i);
@@ -66,9 +66,11 @@ void BlockTopK::push_block(const float* scores, std::size_t n, std::uint32_t fir
   if (k_ == 0) return;
   while (n != 0) {
     // A short first chunk: the threshold it gives spares most of the next one.
-    const std::size_t chunk = std::min(n, threshold_ == kInfinity ? std::min(k_ + kFirst, kChunk) : kChunk);
+    const std::size_t chunk =
+        std::min(n, threshold_ == kInfinity ? std::min(k_ + kFirst, kChunk) : kChunk);
     make_room(chunk);
-    used_ += below_(scores, chunk, bar(first_row), first_row, rows_.data() + used_, scores_.data() + used_);
+    used_ += below_(scores, chunk, bar(first_row), first_row, rows_.data() + used_,
+                    scores_.data() + used_);
     if (used_ >= (threshold_ == kInfinity ? k_ : 2 * k_ + kFirst)) shrink();
     scores += chunk;
     first_row += static_cast<std::uint32_t>(chunk);
@@ -79,7 +81,8 @@ void BlockTopK::push_block(const float* scores, std::size_t n, std::uint32_t fir
 void BlockTopK::push_ids(const float* scores, std::size_t n, const std::uint32_t* rows) {
   if (k_ == 0) return;
   while (n != 0) {
-    const std::size_t chunk = std::min(n, threshold_ == kInfinity ? std::min(k_ + kFirst, kChunk) : kChunk);
+    const std::size_t chunk =
+        std::min(n, threshold_ == kInfinity ? std::min(k_ + kFirst, kChunk) : kChunk);
     make_room(chunk);
     // The kernel numbers the places; they become rows here.
     std::uint32_t* places = rows_.data() + used_;

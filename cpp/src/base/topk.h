@@ -18,10 +18,11 @@ constexpr bool nearer(const Hit& a, const Hit& b) noexcept {
 
 /// Appends to ids/kept the i (as first_id + i) and scores[i] below threshold, in order; NaN never
 /// passes. Returns how many. ids and kept have room for n + 16.
-using CompressBelow = std::size_t (*)(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
-                                      std::uint32_t* ids, float* kept) noexcept;
-std::size_t compress_below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
-                           std::uint32_t* ids, float* kept) noexcept;
+using CompressBelow = std::size_t (*)(const float* scores, std::size_t n, float threshold,
+                                      std::uint32_t first_id, std::uint32_t* ids,
+                                      float* kept) noexcept;
+std::size_t compress_below(const float* scores, std::size_t n, float threshold,
+                           std::uint32_t first_id, std::uint32_t* ids, float* kept) noexcept;
 
 /// Keeps the k nearest of a stream of scored blocks: whatever lies below the threshold is
 /// compressed into a buffer of a few k; quickselect empties it and tightens the threshold.

@@ -42,8 +42,9 @@ Metric ConfigReader::metric() const {
 
 CodecKind ConfigReader::codec() const {
   const std::string& got = text("codec");
-  for (const CodecKind c : {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kBfloat16,
-                            CodecKind::kInt8, CodecKind::kUint8, CodecKind::kSq8, CodecKind::kSq4}) {
+  for (const CodecKind c :
+       {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kBfloat16, CodecKind::kInt8,
+        CodecKind::kUint8, CodecKind::kSq8, CodecKind::kSq4}) {
     if (got == name(c)) return c;
   }
   unknown("codec", got);

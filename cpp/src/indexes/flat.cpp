@@ -13,7 +13,8 @@ using indexes::FlatSnapshot;
 FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
     : dim(dim_), metric(metric_), params(params_), view_(std::make_shared<const Snapshot>()) {
   if (dim == 0 || dim > kMaxDim) {
-    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " + std::to_string(kMaxDim));
+    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
+                        std::to_string(kMaxDim));
   }
   const CodecKind codec = params.codec;
   if (codec == CodecKind::kSq4 || codec == CodecKind::kBfloat16) {
@@ -21,8 +22,8 @@ FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
                         "; wanted float32, float16, int8, uint8 or sq8");
   }
   if (unit() && (codec == CodecKind::kInt8 || codec == CodecKind::kUint8)) {
-    throw ArgumentError(std::string("a cosine index stores vectors scaled to length 1, which ") + name(codec) +
-                        " cannot hold; wanted float32, float16 or sq8");
+    throw ArgumentError(std::string("a cosine index stores vectors scaled to length 1, which ") +
+                        name(codec) + " cannot hold; wanted float32, float16 or sq8");
   }
 }
 
@@ -60,7 +61,8 @@ void FlatIndex::Impl::with_ids(Use use) const {
       const View now = view();
       if (now->numbered()) {
         use(now, [&](std::int64_t id) {
-          const bool here = static_cast<std::uint64_t>(id) < now->rows && !now->gone(static_cast<std::uint32_t>(id));
+          const bool here = static_cast<std::uint64_t>(id) < now->rows &&
+                            !now->gone(static_cast<std::uint32_t>(id));
           return here ? static_cast<std::uint32_t>(id) : kNoRow;
         });
         return;
@@ -106,13 +108,16 @@ FlatIndex::Impl::View FlatIndex::Impl::rows_of(const std::int64_t* ids, std::siz
   return at;
 }
 
-bool FlatIndex::Impl::ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_allowed) {
+bool FlatIndex::Impl::ids_rise(const std::int64_t* ids, std::size_t count,
+                               std::uint64_t first_allowed) {
   if (count == 0) return true;
   if (ids[0] < 0 || static_cast<std::uint64_t>(ids[0]) < first_allowed) return false;
-  return std::adjacent_find(ids, ids + count, [](std::int64_t a, std::int64_t b) { return a >= b; }) == ids + count;
+  return std::adjacent_find(ids, ids + count,
+                            [](std::int64_t a, std::int64_t b) { return a >= b; }) == ids + count;
 }
 
-void FlatIndex::Impl::check_new_ids(const Snapshot& now, const std::int64_t* ids, std::size_t count) const {
+void FlatIndex::Impl::check_new_ids(const Snapshot& now, const std::int64_t* ids,
+                                    std::size_t count) const {
   if (ids_rise(ids, count, now.next_id)) return;  // new, each of them
   IdMap fresh;
   fresh.reserve(count);
@@ -147,7 +152,8 @@ void FlatIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   if (count == 0) return;
 
   Snapshot next = *now;
-  auto dead = next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
+  auto dead =
+      next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
   for (const std::uint32_t row : rows) dead->set(row);
   next.dead = std::move(dead);
   next.removed += static_cast<std::uint32_t>(count);
@@ -180,7 +186,8 @@ MemoryReport FlatIndex::Impl::memory() const {
     part("ids", now->store->ids, sizeof(std::int64_t));
     if (reserve != 0) report.push_back({"reserve", reserve, false});
   }
-  if (now->dead) report.push_back({"removed rows", now->dead->words().size() * sizeof(std::uint64_t), false});
+  if (now->dead)
+    report.push_back({"removed rows", now->dead->words().size() * sizeof(std::uint64_t), false});
   if (now->codec && !now->codec->mean().empty()) {
     report.push_back({"mean", now->codec->mean().size() * sizeof(float), false});
   }
@@ -218,19 +225,23 @@ std::vector<std::int64_t> FlatIndex::ids() const {
   return out;
 }
 
-void FlatIndex::search(const VectorsView& queries, MatrixView<std::int64_t> ids, MatrixView<float> distances,
-                       const Allowed& allowed, const RunOptions& run) const {
+void FlatIndex::search(const VectorsView& queries, MatrixView<std::int64_t> ids,
+                       MatrixView<float> distances, const Allowed& allowed,
+                       const RunOptions& run) const {
   impl_->search(queries, ids, distances, allowed, run);
 }
-RangeResult FlatIndex::range_search(const VectorsView& queries, float radius, const Allowed& allowed,
-                                    const RunOptions& run) const {
+RangeResult FlatIndex::range_search(const VectorsView& queries, float radius,
+                                    const Allowed& allowed, const RunOptions& run) const {
   return impl_->range_search(queries, radius, allowed, run);
 }
 
 MemoryReport FlatIndex::memory() const { return impl_->memory(); }
-void FlatIndex::save(const std::string& path, const std::string& metadata, const RunOptions& run) const {
+void FlatIndex::save(const std::string& path, const std::string& metadata,
+                     const RunOptions& run) const {
   impl_->save(path, metadata, run);
 }
-FlatIndex FlatIndex::open(const std::string& path, OpenMode mode) { return FlatIndex(Impl::open(path, mode)); }
+FlatIndex FlatIndex::open(const std::string& path, OpenMode mode) {
+  return FlatIndex(Impl::open(path, mode));
+}
 
 }  // namespace vicinal

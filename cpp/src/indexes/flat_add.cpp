@@ -41,8 +41,8 @@ std::shared_ptr<const Codec> FlatIndex::Impl::learn(const VectorsView& rows) con
   return Codec::train(params.codec, dim, metric, {floats.data(), sample, dim});
 }
 
-std::shared_ptr<FlatStore> FlatIndex::Impl::grown(const Snapshot& now, const Codec& codec, std::size_t capacity,
-                                                  bool table) const {
+std::shared_ptr<FlatStore> FlatIndex::Impl::grown(const Snapshot& now, const Codec& codec,
+                                                  std::size_t capacity, bool table) const {
   auto next = std::make_shared<FlatStore>();
   next->capacity = capacity;
   next->codes = Buffer::allocate(capacity * codec.stride());
@@ -130,7 +130,8 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     auto* to = reinterpret_cast<std::int64_t*>(next.store->ids.mutable_data()) + now.rows;
     for (std::size_t i = 0; i < rows.rows; ++i) to[i] = new_id(i);
   }
-  next.ascending = now.ascending && (ids == nullptr || ids_rise(ids, rows.rows, now.rows == 0 ? 0 : now.next_id));
+  next.ascending = now.ascending &&
+                   (ids == nullptr || ids_rise(ids, rows.rows, now.rows == 0 ? 0 : now.next_id));
   for (std::size_t i = 0; i < rows.rows; ++i) {
     next.next_id = std::max(next.next_id, static_cast<std::uint64_t>(new_id(i)) + 1);
   }
@@ -144,7 +145,8 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   if (now.numbered() && table) map_ready_ = false;  // built from the table when first asked
   if (table && map_ready_) {
     map_.reserve(next.live());
-    for (std::size_t i = 0; i < rows.rows; ++i) map_.insert(new_id(i), static_cast<std::uint32_t>(now.rows + i));
+    for (std::size_t i = 0; i < rows.rows; ++i)
+      map_.insert(new_id(i), static_cast<std::uint32_t>(now.rows + i));
   }
   publish(std::move(next));
 }

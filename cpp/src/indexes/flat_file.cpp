@@ -16,14 +16,17 @@ using storage::File;
 using storage::Json;
 using storage::SectionSource;
 
-void FlatIndex::Impl::save(const std::string& path, const std::string& metadata, const RunOptions& run) const {
+void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
+                           const RunOptions& run) const {
   const View now = view();  // whatever is added or removed meanwhile is not in the file
   const std::uint64_t rows = now->rows;
   std::vector<SectionSource> sections;
   if (rows != 0) {
     sections.push_back({"codes", {{now->store->codes.data(), rows * now->codec->stride()}}});
-    if (!now->numbered()) sections.push_back({"ids", {{now->store->ids.data(), rows * sizeof(std::int64_t)}}});
-    if (now->dead) sections.push_back({"removed", {{now->dead->words().data(), (rows + 63) / 64 * 8}}});
+    if (!now->numbered())
+      sections.push_back({"ids", {{now->store->ids.data(), rows * sizeof(std::int64_t)}}});
+    if (now->dead)
+      sections.push_back({"removed", {{now->dead->words().data(), (rows + 63) / 64 * 8}}});
   }
   if (now->codec && !now->codec->mean().empty()) {
     const std::vector<float>& mean = now->codec->mean();
@@ -67,10 +70,12 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
     mean.resize(width);
     std::memcpy(mean.data(), raw.data(), width * sizeof(float));
     for (std::size_t d = 0; d < width; ++d) {
-      if (!std::isfinite(mean[d])) file.fail("mean", "value " + std::to_string(d) + " is not finite");
+      if (!std::isfinite(mean[d]))
+        file.fail("mean", "value " + std::to_string(d) + " is not finite");
     }
   }
-  if (!scalar || !mean.empty()) at.codec = Codec::restore(params.codec, width, rank, std::move(mean));
+  if (!scalar || !mean.empty())
+    at.codec = Codec::restore(params.codec, width, rank, std::move(mean));
   if (at.rows != 0) {
     // No product here can overflow: rows < 2^32, strides < 2^18.
     const std::uint64_t rows = at.rows;
@@ -86,7 +91,8 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
         if ((static_cast<unsigned>(raw.data()[row / 8]) >> (row % 8) & 1u) != 0) dead->set(row);
       }
       if (dead->count() != at.removed) {
-        file.fail("removed", std::to_string(dead->count()) + " rows are marked removed; the header says " +
+        file.fail("removed", std::to_string(dead->count()) +
+                                 " rows are marked removed; the header says " +
                                  std::to_string(at.removed));
       }
       at.dead = std::move(dead);

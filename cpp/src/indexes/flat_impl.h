@@ -34,7 +34,8 @@ struct FlatIndex::Impl {
               const Allowed& allowed, const RunOptions& run) const;
   RangeResult range_search(const VectorsView& queries, float radius, const Allowed& allowed,
                            const RunOptions& run) const;
-  /// The live rows of these ids, ascending, in the snapshot they belong to. Unknown ids are ignored.
+  /// The live rows of these ids, ascending, in the snapshot they belong to. Unknown ids are
+  /// ignored.
   View rows_of(const std::int64_t* ids, std::size_t count, std::vector<std::uint32_t>& rows) const;
 
   MemoryReport memory() const;
@@ -55,7 +56,8 @@ struct FlatIndex::Impl {
   std::shared_ptr<const quantizers::Codec> learn(const VectorsView& rows) const;
   std::shared_ptr<indexes::FlatStore> grown(const Snapshot& now, const quantizers::Codec& codec,
                                             std::size_t capacity, bool table) const;
-  void encode(const VectorsView& rows, const quantizers::Codec& codec, std::byte* to, const RunOptions& run) const;
+  void encode(const VectorsView& rows, const quantizers::Codec& codec, std::byte* to,
+              const RunOptions& run) const;
   /// Whether new ids rise, beginning at first_allowed or above.
   static bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_allowed);
   void check_new_ids(const Snapshot& now, const std::int64_t* ids, std::size_t count) const;

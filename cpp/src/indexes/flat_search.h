@@ -34,7 +34,9 @@ class FlatParts {
       : search_(search), ranges_(ranges), hits_(ranges > 1 ? ranges * search.queries.rows : 0) {}
 
   std::size_t ranges() const noexcept { return ranges_; }
-  std::size_t begin(std::size_t range) const noexcept { return search_.plan.places() * range / ranges_; }
+  std::size_t begin(std::size_t range) const noexcept {
+    return search_.plan.places() * range / ranges_;
+  }
   /// With one range this is the answer.
   void put(std::size_t q, std::size_t range, const std::vector<Hit>& hits, FlatQuery& query) {
     if (ranges_ == 1) {

@@ -12,8 +12,8 @@
 
 namespace vicinal::indexes {
 
-// Threads. One writer at a time. A search takes a snapshot and never waits: the writer fills rows at
-// or beyond FlatSnapshot::rows, which no snapshot looks at, and replaces everything else.
+// Threads. One writer at a time. A search takes a snapshot and never waits: the writer fills rows
+// at or beyond FlatSnapshot::rows, which no snapshot looks at, and replaces everything else.
 
 /// The memory of an index at one capacity.
 struct FlatStore {
@@ -21,7 +21,9 @@ struct FlatStore {
   Buffer codes;              ///< capacity x codec stride
   Buffer ids;                ///< int64 x capacity; empty while ids are row numbers
 
-  const std::int64_t* id_table() const noexcept { return reinterpret_cast<const std::int64_t*>(ids.data()); }
+  const std::int64_t* id_table() const noexcept {
+    return reinterpret_cast<const std::int64_t*>(ids.data());
+  }
 };
 
 /// What a search sees.
@@ -31,7 +33,7 @@ struct FlatSnapshot {
   std::uint32_t rows = 0;
   std::uint32_t removed = 0;
   std::uint64_t next_id = 0;           ///< the highest id so far + 1
-  bool ascending = true;               ///< ids rise with the rows, so that ties by row are ties by id
+  bool ascending = true;  ///< ids rise with the rows, so that ties by row are ties by id
   std::shared_ptr<const Bitmap> dead;  ///< removed rows; null while there are none
 
   std::uint32_t live() const noexcept { return rows - removed; }

@@ -6,9 +6,9 @@
 
 namespace vicinal::indexes {
 
-/// Inserts the rows [at.rows, total) into the graph of a state that already holds their codes, their
-/// towers and empty links. `at` follows. With publish, searches see each batch as it is finished
-/// and a cancelled call keeps the finished ones.
+/// Inserts the rows [at.rows, total) into the graph of a state that already holds their codes,
+/// their towers and empty links. `at` follows. With publish, searches see each batch as it is
+/// finished and a cancelled call keeps the finished ones.
 void insert_rows(HnswIndex::Impl& index, Snapshot& at, const quantizers::Codec& codec,
                  std::uint32_t total, std::uint32_t towers, bool publish, const RunOptions& run);
 

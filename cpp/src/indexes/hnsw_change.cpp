@@ -80,7 +80,9 @@ std::shared_ptr<State> HnswIndex::Impl::grown(const Snapshot& at, const Codec& c
   next->tower_capacity = towers;
   next->tower_slots = slots;
   const State* old = at.state.get();
-  const auto part = [&](Buffer State::*member) { return old == nullptr ? nullptr : &(old->*member); };
+  const auto part = [&](Buffer State::*member) {
+    return old == nullptr ? nullptr : &(old->*member);
+  };
   next->codes = copied<std::byte>(part(&State::codes), at.rows * codec.stride(),
                                   rows * codec.stride());
   if (refine) {
@@ -159,7 +161,8 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
 
   if (ids != nullptr) {
     check_new_ids(ids, rows.rows);
-  } else if (rows.rows > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() - next_id)) {
+  } else if (rows.rows >
+             static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() - next_id)) {
     throw ArgumentError("vectors has " + std::to_string(rows.rows) + " rows; only " +
                         std::to_string(std::numeric_limits<std::int64_t>::max() - next_id) +
                         " ids are left above the highest: give ids");
@@ -237,7 +240,8 @@ void HnswIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   const std::vector<std::uint32_t> rows = find_all(ids, count);
   if (rows.empty()) return;
   Snapshot next = *view().at;
-  auto dead = next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
+  auto dead =
+      next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
   for (const std::uint32_t row : rows) dead->set(row);
   next.dead = std::move(dead);
   next.removed += static_cast<std::uint32_t>(rows.size());

@@ -78,7 +78,8 @@ void check_towers(const File& file, const Snapshot& at, const State& state) {
   for (std::uint32_t t = 0; t < at.towers; ++t) {
     const Tower& tower = state.tower(t);
     const auto fail = [&](const char* what, std::uint64_t got) {
-      file.fail("towers", "tower " + std::to_string(t) + " has " + what + " " + std::to_string(got));
+      file.fail("towers",
+                "tower " + std::to_string(t) + " has " + what + " " + std::to_string(got));
     };
     if (tower.row >= at.rows) fail("row", tower.row);
     if (tower.level == 0 || tower.level > kMaxLevel) fail("level", tower.level);
@@ -93,7 +94,8 @@ void check_towers(const File& file, const Snapshot& at, const State& state) {
 
 void check_links(const File& file, const Snapshot& at) {
   const State& state = *at.state;
-  const auto fail = [&](const char* section, const char* from, std::uint64_t node, std::uint32_t to) {
+  const auto fail = [&](const char* section, const char* from, std::uint64_t node,
+                        std::uint32_t to) {
     file.fail(section, std::string(from) + " " + std::to_string(node) + " has a link to " +
                            std::to_string(to) + ", which is not there");
   };
@@ -160,7 +162,8 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
     const Buffer raw = file.section("mean", dim * sizeof(float));
     std::memcpy(mean.data(), raw.data(), dim * sizeof(float));
     for (std::size_t d = 0; d < dim; ++d) {
-      if (!std::isfinite(mean[d])) file.fail("mean", "value " + std::to_string(d) + " is not finite");
+      if (!std::isfinite(mean[d]))
+        file.fail("mean", "value " + std::to_string(d) + " is not finite");
     }
   }
   std::shared_ptr<const Codec> codec, build;
@@ -201,7 +204,8 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
       if ((static_cast<unsigned>(raw.data()[row / 8]) >> (row % 8) & 1u) != 0) dead->set(row);
     }
     if (dead->count() != at.removed) {
-      file.fail("removed", std::to_string(dead->count()) + " rows are marked removed; the header says " +
+      file.fail("removed", std::to_string(dead->count()) +
+                               " rows are marked removed; the header says " +
                                std::to_string(at.removed));
     }
     at.dead = std::move(dead);

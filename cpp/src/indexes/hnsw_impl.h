@@ -45,7 +45,8 @@ struct HnswIndex::Impl {
 
   // Ids. Call with `writer` held, shared or not.
   std::uint32_t find(std::int64_t id) const;  ///< kNoRow if absent or removed
-  void remember(const indexes::Snapshot& at, std::uint32_t first);  ///< rows from `first` on are new
+  void remember(const indexes::Snapshot& at,
+                std::uint32_t first);  ///< rows from `first` on are new
   void forget(const std::int64_t* ids, std::size_t count);
   void renumbered();  ///< rows have new numbers: the map is made anew when next needed
   std::vector<std::uint32_t> find_all(const std::int64_t* ids, std::size_t count) const;

@@ -8,7 +8,8 @@ namespace vicinal::kernels {
 
 // Conventions for every kernel:
 //  * A stored row starts at rows + i * stride; stride is a multiple of 16 and the bytes between the
-//    end of a row and the next multiple of 16 are zero. A kernel reads nothing beyond that multiple.
+//    end of a row and the next multiple of 16 are zero. A kernel reads nothing beyond that
+//    multiple.
 //  * A query is zero beyond its end up to the next multiple of 64 bytes, readable that far.
 //  * out: smaller is nearer. L2 is the squared distance, IP the negative inner product.
 //  * Pointers and counts were checked above. No allocation, no I/O, no throw.
@@ -83,7 +84,8 @@ struct RowKernels {
   Decode decode;
 };
 
-// ---- Query tile against row tile with fused top-k ------------------------------------------------
+// ---- Query tile against row tile with fused top-k
+// ------------------------------------------------
 
 constexpr std::size_t kMaxTileQueries = 64;
 
@@ -103,13 +105,15 @@ struct TileKernel {
   std::size_t queries;  ///< width: queries of one packed panel, <= kMaxTileQueries
   std::size_t rows;     ///< rows scored together; the kernel takes any number, multiples run best
   /// n <= queries rows of dim floats (stride in floats) to panel[dim][queries], absent ones zero.
-  void (*pack)(const float* from, std::size_t stride, std::size_t n, std::size_t dim, float* panel) noexcept;
+  void (*pack)(const float* from, std::size_t stride, std::size_t n, std::size_t dim,
+               float* panel) noexcept;
   /// rows: float32, dim each, stride in floats. Row r has id first_id + r.
   void (*score)(const float* panel, const float* rows, std::size_t stride, std::size_t n,
                 std::size_t dim, const float* bias, std::uint32_t first_id, TileTop* top) noexcept;
 };
 
-// ---- Everything of one level ---------------------------------------------------------------------
+// ---- Everything of one level
+// ---------------------------------------------------------------------
 
 struct Table {
   const char* name;
@@ -122,7 +126,8 @@ struct Table {
                        std::uint32_t* ids, float* kept) noexcept;
   void (*to_f16)(const float* in, std::size_t n, std::uint16_t* out) noexcept;   // nearest even
   void (*to_bf16)(const float* in, std::size_t n, std::uint16_t* out) noexcept;  // nearest even
-  /// Castagnoli CRC, as iSCSI: crc32c(0, "123456789") = 0xE3069283. Chains: pass the previous value.
+  /// Castagnoli CRC, as iSCSI: crc32c(0, "123456789") = 0xE3069283. Chains: pass the previous
+  /// value.
   std::uint32_t (*crc32c)(std::uint32_t crc, const void* data, std::size_t bytes) noexcept;
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }

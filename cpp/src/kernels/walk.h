@@ -34,14 +34,15 @@ VICINAL_INLINE void prefetch_line(const std::byte* at) noexcept {
 }
 
 // An Op names its Sum, the partial sums of one row, and two steps:
-//   add(query, group, dim, sums)   sums of the rows of a group; calls group.prefetch(offset) once for
+//   add(query, group, dim, sums)   sums of the rows of a group; calls group.prefetch(offset) once
+//   for
 //                                  every 64 bytes of a row
 //   finish(query, rows, sums, out) scores of kGroup rows
 // Every row is summed in the same order however it is grouped, so its score does not depend on the
 // rows beside it, nor on whether a scan or a gather met it.
 
-// Rows of a gather. Prefetches of later rows are spread over the arithmetic: in one burst they would
-// wait for line buffers and hold up the loads behind them.
+// Rows of a gather. Prefetches of later rows are spread over the arithmetic: in one burst they
+// would wait for line buffers and hold up the loads behind them.
 template <std::size_t size>
 struct Gathered {
   static constexpr std::size_t kSize = size;

@@ -209,7 +209,9 @@ void Codec::encode(const float* rows, std::size_t in_stride, std::size_t n, std:
 }
 
 void Codec::decode(const std::byte* rows, std::size_t n, float* out, std::size_t out_stride) const {
-  kernels::active().row(row_type(Precision::kExact)).decode(rows, stride_, n, dim_, out, out_stride);
+  kernels::active()
+      .row(row_type(Precision::kExact))
+      .decode(rows, stride_, n, dim_, out, out_stride);
   if (!scalar(kind_)) return;
   for (std::size_t r = 0; r < n; ++r) {
     for (std::size_t d = 0; d < dim_; ++d) out[r * out_stride + d] += mean_[d];

@@ -34,7 +34,8 @@ class Scratch {
 /// A query made ready for one codec: what to call, and with what. Reused between queries.
 class Query {
  public:
-  void score_ids(const std::byte* rows, const std::uint32_t* ids, std::size_t n, float* out) const noexcept {
+  void score_ids(const std::byte* rows, const std::uint32_t* ids, std::size_t n,
+                 float* out) const noexcept {
     ids_(data_, rows, stride_, ids, n, dim_, ahead_, out);
   }
   void score_block(const std::byte* rows, std::size_t n, float* out) const noexcept {
@@ -57,8 +58,8 @@ class Query {
   Scratch<std::int8_t> codes_;
 };
 
-/// How exact a prepared query is: kExact compares float queries with decoded codes; kFast rounds the
-/// query of scalar codes to 8 bits and computes in integers. The same for all other codecs.
+/// How exact a prepared query is: kExact compares float queries with decoded codes; kFast rounds
+/// the query of scalar codes to 8 bits and computes in integers. The same for all other codecs.
 enum class Precision : std::uint8_t { kExact, kFast };
 
 /// How rows are stored and compared. Immutable: shared by every snapshot of an index.

@@ -21,9 +21,9 @@ struct SectionSource {
 
 /// Writes path atomically: a temporary name beside it, fsync, rename, fsync of the folder. On any
 /// failure (disk full, cancel) the temporary file is removed and the old file is as it was.
-/// kind: "flat", "hnsw"; config: an object, what the index needs to open itself again. Section names
-/// are distinct. Throws IoError; ArgumentError if the metadata is not UTF-8 or too long, or path
-/// names a pipe or a device. Progress counts bytes.
+/// kind: "flat", "hnsw"; config: an object, what the index needs to open itself again. Section
+/// names are distinct. Throws IoError; ArgumentError if the metadata is not UTF-8 or too long, or
+/// path names a pipe or a device. Progress counts bytes.
 void write_file(const std::string& path, const std::string& kind, const Json& config,
                 const std::string& metadata, const std::vector<SectionSource>& sections,
                 const RunOptions& run);

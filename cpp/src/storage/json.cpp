@@ -244,7 +244,8 @@ class Parser {
       if (!digit() && !low && !(c >= 'A' && c <= 'F')) {
         fail("wanted four hexadecimal digits after \\u");
       }
-      value = value * 16 + static_cast<std::uint32_t>(digit() ? c - '0' : (low ? c - 'a' : c - 'A') + 10);
+      value = value * 16 +
+              static_cast<std::uint32_t>(digit() ? c - '0' : (low ? c - 'a' : c - 'A') + 10);
     }
     return value;
   }

@@ -41,7 +41,8 @@ std::wstring wide(const std::string& path) {
                         std::to_string(path.size()));
   }
   const int length = static_cast<int>(path.size());
-  const int needed = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), length, nullptr, 0);
+  const int needed =
+      MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), length, nullptr, 0);
   if (needed <= 0) {
     throw ArgumentError("path is not UTF-8");
   }

@@ -14,15 +14,17 @@ namespace {
 constexpr std::size_t kHuge = std::size_t{2} << 20;
 
 TEST(Buffer, IsAlignedZeroAndReadableBeyondItsEnd) {
-  for (std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{5000},
-                            kHuge - 65, kHuge - 64, kHuge - 1, kHuge, kHuge + 12345, 3 * kHuge}) {
+  for (std::size_t bytes :
+       {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{5000},
+        kHuge - 65, kHuge - 64, kHuge - 1, kHuge, kHuge + 12345, 3 * kHuge}) {
     Buffer buffer = Buffer::allocate(bytes);
     ASSERT_NE(buffer.data(), nullptr);
     EXPECT_EQ(buffer.size(), bytes);
     EXPECT_FALSE(buffer.borrowed());
     const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % alignment, 0u) << bytes;
-    for (std::size_t i = 0; i < bytes + 64; ++i) ASSERT_EQ(buffer.data()[i], std::byte{0}) << bytes << " at " << i;
+    for (std::size_t i = 0; i < bytes + 64; ++i)
+      ASSERT_EQ(buffer.data()[i], std::byte{0}) << bytes << " at " << i;
     if (bytes != 0) buffer.mutable_data()[bytes - 1] = std::byte{7};
   }
 }

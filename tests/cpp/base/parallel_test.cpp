@@ -30,10 +30,12 @@ RunOptions with_threads(unsigned threads) {
 std::vector<int> visits(std::size_t n, std::size_t grain, unsigned threads) {
   std::vector<std::atomic<int>> seen(n);
   std::atomic<bool> sound{true};
-  parallel_for(n, grain, with_threads(threads), [&](std::size_t begin, std::size_t end, unsigned worker) {
-    if (begin >= end || end > n || end - begin > grain || worker >= threads) sound = false;
-    for (std::size_t i = begin; i < end; ++i) ++seen[i];
-  });
+  parallel_for(n, grain, with_threads(threads),
+               [&](std::size_t begin, std::size_t end, unsigned worker) {
+                 if (begin >= end || end > n || end - begin > grain || worker >= threads)
+                   sound = false;
+                 for (std::size_t i = begin; i < end; ++i) ++seen[i];
+               });
   EXPECT_TRUE(sound);
   return {seen.begin(), seen.end()};
 }
@@ -42,7 +44,8 @@ TEST(Parallel, CoversEveryPlaceOnce) {
   for (unsigned threads : {1u, 2u, 3u, 8u}) {
     for (std::size_t n : {0, 1, 2, 63, 64, 65, 1000}) {
       for (std::size_t grain : {1, 7, 64, 5000}) {
-        EXPECT_EQ(visits(n, grain, threads), std::vector<int>(n, 1)) << threads << " " << n << " " << grain;
+        EXPECT_EQ(visits(n, grain, threads), std::vector<int>(n, 1))
+            << threads << " " << n << " " << grain;
       }
     }
   }
@@ -105,10 +108,11 @@ TEST(Parallel, FirstExceptionStopsTheRestAndComesBack) {
   for (unsigned threads : {1u, 4u}) {
     std::atomic<std::size_t> ran{0};
     try {
-      parallel_for(1'000'000, 1, with_threads(threads), [&](std::size_t begin, std::size_t, unsigned) {
-        ++ran;
-        if (begin == 10) throw std::runtime_error("ten");
-      });
+      parallel_for(1'000'000, 1, with_threads(threads),
+                   [&](std::size_t begin, std::size_t, unsigned) {
+                     ++ran;
+                     if (begin == 10) throw std::runtime_error("ten");
+                   });
       ADD_FAILURE() << "nothing thrown";
     } catch (const std::runtime_error& e) {
       EXPECT_STREQ(e.what(), "ten");

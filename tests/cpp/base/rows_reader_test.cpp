@@ -20,7 +20,8 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 template <class T>
 VectorsView dense(const std::vector<T>& data, ElementType type, std::size_t cols) {
   const auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-  return {data.data(), type, data.size() / cols, cols, static_cast<std::ptrdiff_t>(cols) * size, size};
+  return {data.data(), type, data.size() / cols, cols, static_cast<std::ptrdiff_t>(cols) * size,
+          size};
 }
 
 std::string complaint(const VectorsView& view, bool unit, unsigned threads = 1) {
@@ -49,7 +50,8 @@ TEST(RowsReader, ReadsEveryTypeAtEveryStride) {
         read_rows(view, 1, 6, out.data(), 7);
         for (std::ptrdiff_t r = 1; r < 6; ++r) {
           for (std::ptrdiff_t c = 0; c < 7; ++c) {
-            const float want = c < 5 ? static_cast<float>((start + r * row_step + c * col_step) % 100) : -1.0f;
+            const float want =
+                c < 5 ? static_cast<float>((start + r * row_step + c * col_step) % 100) : -1.0f;
             EXPECT_EQ(out[static_cast<std::size_t>((r - 1) * 7 + c)], want) << r << " " << c;
           }
         }
@@ -74,7 +76,8 @@ TEST(RowsReader, EveryHalfIsExact) {
     if (exponent == 31) {
       EXPECT_TRUE(mantissa == 0 ? out[i] == sign * kInf : std::isnan(out[i])) << i;
     } else {
-      const double want = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+      const double want =
+          exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
       EXPECT_EQ(out[i], sign * want) << i;
       EXPECT_EQ(std::signbit(out[i]), sign < 0) << i;
     }
@@ -106,9 +109,14 @@ TEST(RowsReader, PlainFloatsOnlyWithoutGaps) {
 
 TEST(CheckRows, AcceptsExtremesThatFloatHolds) {
   const double most = std::numeric_limits<float>::max();
-  EXPECT_EQ(complaint(dense(std::vector<double>{most, -most, 1e-45, -0.0}, ElementType::kFloat64, 2), true), "");
+  EXPECT_EQ(
+      complaint(dense(std::vector<double>{most, -most, 1e-45, -0.0}, ElementType::kFloat64, 2),
+                true),
+      "");
   // Rounds down to the largest float; half a step further on it would not.
-  EXPECT_EQ(complaint(dense(std::vector<double>{most * (1 + 1e-9)}, ElementType::kFloat64, 1), false), "");
+  EXPECT_EQ(
+      complaint(dense(std::vector<double>{most * (1 + 1e-9)}, ElementType::kFloat64, 1), false),
+      "");
 }
 
 TEST(CheckRows, NamesRowColumnAndValue) {
@@ -129,7 +137,8 @@ TEST(CheckRows, NamesRowColumnAndValue) {
 }
 
 TEST(CheckRows, ZeroRowsMatterOnlyUnderCosine) {
-  const std::string want = "vectors: row 1 is zero in every column; under cosine a vector needs a direction";
+  const std::string want =
+      "vectors: row 1 is zero in every column; under cosine a vector needs a direction";
   const std::vector<float> f{1, 0, 0, -0.0f, 0, 1};
   EXPECT_EQ(complaint(dense(f, ElementType::kFloat32, 2), true), want);
   EXPECT_EQ(complaint(dense(f, ElementType::kFloat32, 2), false), "");
@@ -144,13 +153,15 @@ TEST(CheckRows, NamesTheFirstBadRowForAnyNumberOfThreads) {
   std::vector<float> data(20'000 * 32, 1.0f);
   for (std::size_t r : {19'999u, 15'000u, 9'001u, 9'000u}) {
     data[r * 32 + 31] = std::numeric_limits<float>::quiet_NaN();
-    const std::string want = "vectors: row " + std::to_string(r) + ", column 31 is nan; every value must be finite";
+    const std::string want =
+        "vectors: row " + std::to_string(r) + ", column 31 is nan; every value must be finite";
     for (unsigned threads : {1u, 2u, 4u}) {
       EXPECT_EQ(complaint(dense(data, ElementType::kFloat32, 32), false, threads), want);
       EXPECT_EQ(complaint(dense(data, ElementType::kFloat32, 32), true, threads), want);
       // The same rows through a stride: the converting way.
       const VectorsView window(data.data() + 1, ElementType::kFloat32, 20'000, 31, 128, 4);
-      EXPECT_NE(complaint(window, true, threads).find("row " + std::to_string(r) + ", column 30"), std::string::npos);
+      EXPECT_NE(complaint(window, true, threads).find("row " + std::to_string(r) + ", column 30"),
+                std::string::npos);
     }
   }
 }
@@ -174,7 +185,8 @@ TEST(NormalizeRows, UnitLengthAtEveryScaleAndTail) {
           norm2 += static_cast<double>(rows[r * stride + c]) * rows[r * stride + c];
           old2 += static_cast<double>(before[r * stride + c]) * before[r * stride + c];
         }
-        EXPECT_NEAR(std::sqrt(norm2), 1.0, 2e-7) << dim << " " << scale;  // a rounding per coordinate
+        EXPECT_NEAR(std::sqrt(norm2), 1.0, 2e-7)
+            << dim << " " << scale;  // a rounding per coordinate
         EXPECT_NEAR(rows[r * stride], before[r * stride] / std::sqrt(old2), 1e-7);
         EXPECT_EQ(rows[r * stride + dim], 5.0f);  // the gap is left alone
       }

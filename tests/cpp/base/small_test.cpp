@@ -52,7 +52,8 @@ TEST(Random, DependsOnEachOfItsKeysAndSpreads) {
   }
   for (int count : seen) EXPECT_NEAR(count, 10'000, 600);  // six standard deviations
   const std::uint64_t big = ~std::uint64_t{0};
-  EXPECT_NEAR(static_cast<double>(random_below(big, 4, 0, 0)), static_cast<double>(random_u64(4, 0, 0)), 1e4);
+  EXPECT_NEAR(static_cast<double>(random_below(big, 4, 0, 0)),
+              static_cast<double>(random_u64(4, 0, 0)), 1e4);
 }
 
 TEST(Errors, IoErrorSaysPathActionAndReason) {

@@ -46,7 +46,9 @@ std::vector<float> scores_of(Kind kind, std::size_t n) {
       case Kind::kRising: out[i] = static_cast<float>(i); break;
       case Kind::kFewValues: out[i] = std::floor(u * 5); break;
       case Kind::kAllEqual: out[i] = 2.5f; break;
-      case Kind::kWithNan: out[i] = u < 0.3f ? kNan : u < 0.5f ? kInf : u < 0.6f ? -0.0f : u < 0.7f ? 0.0f : u; break;
+      case Kind::kWithNan:
+        out[i] = u < 0.3f ? kNan : u < 0.5f ? kInf : u < 0.6f ? -0.0f : u < 0.7f ? 0.0f : u;
+        break;
       case Kind::kNegative: out[i] = u < 0.01f ? -kInf : -u * 1e30f; break;
     }
   }
@@ -62,11 +64,13 @@ TEST(BlockTopK, KeepsWhatAnExhaustiveSortKeeps) {
       for (std::size_t k : {0u, 1u, 10u, 100u, 2500u}) {
         for (std::size_t block : {1u, 64u, 777u, 5000u}) {
           if (block == 1 && n > 3000) continue;
-          SCOPED_TRACE(testing::Message() << static_cast<int>(kind) << " n " << n << " k " << k << " b " << block);
+          SCOPED_TRACE(testing::Message()
+                       << static_cast<int>(kind) << " n " << n << " k " << k << " b " << block);
           const auto want = exhaustive(scores, k);
           top.reset(k);
           for (std::size_t at = 0; at < n; at += block) {
-            top.push_block(scores.data() + at, std::min(block, n - at), static_cast<std::uint32_t>(at));
+            top.push_block(scores.data() + at, std::min(block, n - at),
+                           static_cast<std::uint32_t>(at));
           }
           expect_same(top.finish(), want);
 
@@ -90,7 +94,8 @@ TEST(BlockTopK, TakesIdsInAnyOrder) {
     const auto scores = scores_of(kind, n);
     std::vector<std::uint32_t> rows(n);
     std::iota(rows.begin(), rows.end(), 0u);
-    std::sort(rows.begin(), rows.end(), [](auto a, auto b) { return random_u64(3, 0, a) < random_u64(3, 0, b); });
+    std::sort(rows.begin(), rows.end(),
+              [](auto a, auto b) { return random_u64(3, 0, a) < random_u64(3, 0, b); });
     std::vector<float> shuffled(n);
     for (std::size_t i = 0; i < n; ++i) shuffled[i] = scores[rows[i]];
     BlockTopK top(20);

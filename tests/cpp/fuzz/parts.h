@@ -48,8 +48,9 @@ inline std::string file_of(const Parts& parts,
     body += bytes;
     body.resize((body.size() + kMargin + kAlignment - 1) / kAlignment * kAlignment);
   }
-  std::string header = "{\"kind\":" + Json(parts.kind).dump() + ",\"metadata\":\"\",\"sections\":[" +
-                       table + "],\"config\":" + parts.config + "}";
+  std::string header = "{\"kind\":" + Json(parts.kind).dump() +
+                       ",\"metadata\":\"\",\"sections\":[" + table +
+                       "],\"config\":" + parts.config + "}";
   header.resize(std::min(header.size(), kFirst - kPreambleBytes));
   Preamble preamble{};
   preamble.version = kVersion;

@@ -47,14 +47,15 @@ void fill(Index& index, bool named, bool removed) {
 inline std::vector<SavedSample> saved_samples() {
   std::vector<SavedSample> out;
   const auto flat = [&](CodecKind codec, Metric metric, std::size_t dim, bool named, bool removed) {
-    out.push_back({"flat-" + std::string(name(codec)) + "-" + name(metric), [=](const std::string& path) {
-                     FlatIndex index(dim, metric, {codec});
-                     fill(index, named, removed);
-                     index.save(path);
-                   }});
+    out.push_back(
+        {"flat-" + std::string(name(codec)) + "-" + name(metric), [=](const std::string& path) {
+           FlatIndex index(dim, metric, {codec});
+           fill(index, named, removed);
+           index.save(path);
+         }});
   };
-  const auto hnsw = [&](CodecKind codec, RefineKind refine, Metric metric, std::size_t dim, bool named,
-                        bool removed) {
+  const auto hnsw = [&](CodecKind codec, RefineKind refine, Metric metric, std::size_t dim,
+                        bool named, bool removed) {
     out.push_back({"hnsw-" + std::string(name(codec)) + "-" + name(refine) + "-" + name(metric),
                    [=](const std::string& path) {
                      HnswParams params;
@@ -76,8 +77,10 @@ inline std::vector<SavedSample> saved_samples() {
   hnsw(CodecKind::kFloat16, RefineKind::kFloat32, Metric::kInnerProduct, 4, true, false);
   hnsw(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
   hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
-  out.push_back({"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});
-  out.push_back({"hnsw-empty", [](const std::string& path) { HnswIndex(4, Metric::kL2).save(path); }});
+  out.push_back(
+      {"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});
+  out.push_back(
+      {"hnsw-empty", [](const std::string& path) { HnswIndex(4, Metric::kL2).save(path); }});
   return out;
 }
 

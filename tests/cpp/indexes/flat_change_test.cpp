@@ -39,7 +39,8 @@ TEST(FlatAdd, NumbersRowsFromTheHighestIdOn) {
   EXPECT_EQ(index.ids(), (Ids{0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 100, 101}));
   EXPECT_EQ(index.size(), 12u);
   for (std::int64_t id : index.ids()) EXPECT_TRUE(index.contains(id));
-  for (std::int64_t id : {std::int64_t{9}, std::int64_t{-1}, std::int64_t{102}}) EXPECT_FALSE(index.contains(id));
+  for (std::int64_t id : {std::int64_t{9}, std::int64_t{-1}, std::int64_t{102}})
+    EXPECT_FALSE(index.contains(id));
   float row[3];
   index.get(101, row);
   EXPECT_TRUE(std::equal(row, row + 3, rows.row(2)));
@@ -56,7 +57,8 @@ TEST(FlatAdd, RefusesAndThenNothingHasChanged) {
     EXPECT_EQ(index.size(), 3u);
   };
   const auto add = [&](const Ids& with) {
-    return complaint([&] { index.add(MatrixView<const float>(rows.row(3), with.size(), 3), with.data()); });
+    return complaint(
+        [&] { index.add(MatrixView<const float>(rows.row(3), with.size(), 3), with.data()); });
   };
   EXPECT_EQ(add({1, 7}), "ids[1] is 7, which this index already holds");
   EXPECT_EQ(add({1, 1}), "ids[1] is 1 for the second time");
@@ -64,13 +66,20 @@ TEST(FlatAdd, RefusesAndThenNothingHasChanged) {
   EXPECT_THROW(index.add(clustered(2, 4, 1).view()), DimensionError);
   Matrix bad = clustered(2, 3, 3);
   bad.values[4] = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(complaint([&] { index.add(bad.view()); }), "vectors: row 1, column 1 is inf; every value must be finite");
+  EXPECT_EQ(complaint([&] { index.add(bad.view()); }),
+            "vectors: row 1, column 1 is inf; every value must be finite");
   bad.values = {1, 2, 3, 0, 0, 0};
   EXPECT_EQ(complaint([&] { index.add(bad.view()); }),
             "vectors: row 1 is zero in every column; under cosine a vector needs a direction");
   unchanged();
-  EXPECT_EQ(complaint([&] { index.remove(Ids{5, 8}.data(), 2); }), "ids[1] is 8, which this index does not hold");
-  EXPECT_EQ(complaint([&] { index.remove(Ids{5, 5}.data(), 2); }), "ids[1] is 5 for the second time");
+  EXPECT_EQ(complaint([&] {
+              index.remove(Ids{5, 8}.data(), 2);
+            }),
+            "ids[1] is 8, which this index does not hold");
+  EXPECT_EQ(complaint([&] {
+              index.remove(Ids{5, 5}.data(), 2);
+            }),
+            "ids[1] is 5 for the second time");
   unchanged();
 }
 
@@ -86,8 +95,11 @@ TEST(FlatAdd, HighestIdLeavesNoRoomForMore) {
 }
 
 TEST(FlatAdd, BytesTakeWholeNumbersInRange) {
-  for (const auto& [codec, bad] : {std::pair{CodecKind::kInt8, 128.0f}, {CodecKind::kInt8, -129.0f},
-                                   {CodecKind::kUint8, -1.0f}, {CodecKind::kUint8, 256.0f}, {CodecKind::kUint8, 1.5f}}) {
+  for (const auto& [codec, bad] : {std::pair{CodecKind::kInt8, 128.0f},
+                                   {CodecKind::kInt8, -129.0f},
+                                   {CodecKind::kUint8, -1.0f},
+                                   {CodecKind::kUint8, 256.0f},
+                                   {CodecKind::kUint8, 1.5f}}) {
     FlatIndex index(2, Metric::kL2, {codec});
     Matrix rows{2000, 2, std::vector<float>(4000, 1.0f)};
     for (std::size_t r : {1999u, 700u, 701u}) rows.values[r * 2 + 1] = bad;
@@ -106,7 +118,8 @@ TEST(FlatIndex, RefusesWhatItCannotBe) {
   EXPECT_THROW(FlatIndex(kMaxDim + 1, Metric::kL2), ArgumentError);
   EXPECT_THROW(FlatIndex(8, Metric::kL2, {CodecKind::kSq4}), ArgumentError);
   EXPECT_THROW(FlatIndex(8, Metric::kL2, {CodecKind::kBfloat16}), ArgumentError);
-  EXPECT_NE(complaint([] { FlatIndex(8, Metric::kCosine, {CodecKind::kInt8}); }).find("length 1"), std::string::npos);
+  EXPECT_NE(complaint([] { FlatIndex(8, Metric::kCosine, {CodecKind::kInt8}); }).find("length 1"),
+            std::string::npos);
   EXPECT_THROW(FlatIndex(8, Metric::kCosine, {CodecKind::kUint8}), ArgumentError);
 }
 
@@ -119,9 +132,10 @@ TEST(FlatAdd, KeepsWhatTheCodecCanKeep) {
     const Matrix kept = stored(index, ids);
     for (std::size_t i = 0; i < rows.values.size(); ++i) {
       // A half has 11 bits; 255 steps span the centred row, here less than 8 wide.
-      const double tolerance = codec == CodecKind::kFloat32   ? 0.0
-                               : codec == CodecKind::kFloat16 ? std::abs(rows.values[i]) * 0x1p-11 + 0x1p-25
-                                                              : 8.0 / 255 * 0.51;
+      const double tolerance = codec == CodecKind::kFloat32 ? 0.0
+                               : codec == CodecKind::kFloat16
+                                   ? std::abs(rows.values[i]) * 0x1p-11 + 0x1p-25
+                                   : 8.0 / 255 * 0.51;
       ASSERT_NEAR(kept.values[i], rows.values[i], tolerance) << name(codec) << " " << i;
     }
   }
@@ -159,7 +173,8 @@ TEST(FlatRemove, RemovedRowsAreNeverFoundAgain) {
     Ids gone;
     const std::size_t wanted = round < 4 ? 37 : left.size() / 2 + 1;
     for (std::int64_t id : left) {
-      if (gone.size() < wanted && random_below(2, 9, round, static_cast<std::uint64_t>(id)) == 0) gone.push_back(id);
+      if (gone.size() < wanted && random_below(2, 9, round, static_cast<std::uint64_t>(id)) == 0)
+        gone.push_back(id);
     }
     if (left.size() < 5) gone.assign(left.begin(), left.end());
     index.remove(gone.data(), gone.size());
@@ -177,7 +192,8 @@ TEST(FlatRemove, RemovedRowsAreNeverFoundAgain) {
     const Answers got = search(index, queries.view(), 9);
     EXPECT_EQ(got, search_singly(index, queries, 9));
     for (std::size_t q = 0; q < queries.rows; ++q) {
-      const auto want = exhaustive(Metric::kL2, queries.row(q), kept, Ids(left.begin(), left.end()));
+      const auto want =
+          exhaustive(Metric::kL2, queries.row(q), kept, Ids(left.begin(), left.end()));
       for (std::size_t i = 0; i < 9; ++i) {
         ASSERT_EQ(got.ids[q * 9 + i], i < want.size() ? want[i].second : kNoId);
       }
@@ -242,7 +258,8 @@ TEST(FlatThreads, SearchesRunBesideChanges) {
         for (std::size_t i = 0; i < got.ids.size(); ++i) {
           if (got.ids[i] == kNoId) continue;
           // Row i of the data has id i for ever: whatever is found must be as far as is said.
-          const double want = distance(Metric::kL2, queries.row(i / 5), rows.row(static_cast<std::size_t>(got.ids[i])), dim);
+          const double want = distance(Metric::kL2, queries.row(i / 5),
+                                       rows.row(static_cast<std::size_t>(got.ids[i])), dim);
           ASSERT_EQ(got.distances[i], want);
         }
         index.contains(static_cast<std::int64_t>(rounds % 3000));

@@ -19,7 +19,8 @@ class FlatFile : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = (std::filesystem::temp_directory_path() / (std::string("vicinal_flat_") + test->name())).string();
+    path_ = (std::filesystem::temp_directory_path() / (std::string("vicinal_flat_") + test->name()))
+                .string();
   }
   void TearDown() override { std::remove(path_.c_str()); }
 

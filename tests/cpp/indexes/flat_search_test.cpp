@@ -25,7 +25,8 @@ void expect_exactly(const Answers& got, const Matrix& queries, Metric metric, co
     const auto want = exhaustive(metric, queries.row(q), rows, ids);
     for (std::size_t i = 0; i < got.k; ++i) {
       const bool there = i < want.size();
-      ASSERT_EQ(got.ids[q * got.k + i], there ? want[i].second : kNoId) << "query " << q << " place " << i;
+      ASSERT_EQ(got.ids[q * got.k + i], there ? want[i].second : kNoId)
+          << "query " << q << " place " << i;
       ASSERT_EQ(got.distances[q * got.k + i], there ? static_cast<float>(want[i].first) : kInf)
           << "query " << q << " place " << i;
     }
@@ -42,7 +43,8 @@ std::vector<std::int64_t> counted(std::size_t n) {
 std::vector<std::int64_t> scattered(std::size_t n) {
   auto ids = counted(n);
   std::sort(ids.begin(), ids.end(), [](auto a, auto b) {
-    return random_u64(8, 0, static_cast<std::uint64_t>(a)) < random_u64(8, 0, static_cast<std::uint64_t>(b));
+    return random_u64(8, 0, static_cast<std::uint64_t>(a)) <
+           random_u64(8, 0, static_cast<std::uint64_t>(b));
   });
   for (auto& id : ids) id = id * 1'000'003 + 17;
   return ids;
@@ -51,11 +53,13 @@ std::vector<std::int64_t> scattered(std::size_t n) {
 // On small whole numbers float arithmetic is exact, so ids and distances must be those of the
 // definition, ties included, whatever the number of queries.
 TEST(FlatSearch, WholeNumbersAreExactWithTies) {
-  for (CodecKind codec : {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kInt8, CodecKind::kUint8}) {
+  for (CodecKind codec :
+       {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kInt8, CodecKind::kUint8}) {
     for (Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
       for (std::size_t dim : {1u, 3u, 19u, 40u}) {
         for (bool own_ids : {false, true}) {
-          SCOPED_TRACE(label(codec, metric) + " dim " + std::to_string(dim) + (own_ids ? " own ids" : ""));
+          SCOPED_TRACE(label(codec, metric) + " dim " + std::to_string(dim) +
+                       (own_ids ? " own ids" : ""));
           const Matrix rows = wholes(codec, 1500, dim, 1);
           const auto ids = own_ids ? scattered(rows.rows) : counted(rows.rows);
           FlatIndex index(dim, metric, {codec});
@@ -63,7 +67,8 @@ TEST(FlatSearch, WholeNumbersAreExactWithTies) {
           const Matrix queries = wholes(codec, 40, dim, 2);
           for (std::size_t k : {1u, 10u, 200u, 1499u, 1500u, 1600u}) {
             expect_exactly(search(index, queries.view(), k), queries, metric, rows, ids);
-            expect_exactly(search_singly(index, {3, dim, queries.values}, k), {3, dim, queries.values}, metric, rows, ids);
+            expect_exactly(search_singly(index, {3, dim, queries.values}, k),
+                           {3, dim, queries.values}, metric, rows, ids);
           }
         }
       }
@@ -95,10 +100,12 @@ TEST(FlatSearch, EveryCodecAndMetricAgainstDoubles) {
       for (std::size_t dim : {2u, 33u, 130u}) {
         SCOPED_TRACE(label(codec, metric) + " dim " + std::to_string(dim));
         const bool bytes = codec == CodecKind::kInt8 || codec == CodecKind::kUint8;
-        const Matrix rows = bytes ? whole_numbers(900, dim, 5, codec == CodecKind::kInt8 ? -128 : 0, 256)
-                                  : clustered(900, dim, 5);
-        const Matrix queries = bytes ? whole_numbers(24, dim, 6, codec == CodecKind::kInt8 ? -128 : 0, 256)
-                                     : clustered(24, dim, 6);
+        const Matrix rows =
+            bytes ? whole_numbers(900, dim, 5, codec == CodecKind::kInt8 ? -128 : 0, 256)
+                  : clustered(900, dim, 5);
+        const Matrix queries =
+            bytes ? whole_numbers(24, dim, 6, codec == CodecKind::kInt8 ? -128 : 0, 256)
+                  : clustered(24, dim, 6);
         FlatIndex index(dim, metric, {codec});
         index.add(rows.view());
         std::vector<std::int64_t> ids;
@@ -108,22 +115,27 @@ TEST(FlatSearch, EveryCodecAndMetricAgainstDoubles) {
         EXPECT_EQ(got, search_singly(index, queries, k));
         for (std::size_t q = 0; q < queries.rows; ++q) {
           double length2 = 0.0;
-          for (std::size_t i = 0; i < dim; ++i) length2 += static_cast<double>(queries.row(q)[i]) * queries.row(q)[i];
+          for (std::size_t i = 0; i < dim; ++i)
+            length2 += static_cast<double>(queries.row(q)[i]) * queries.row(q)[i];
           // What is stored under cosine is scaled once; the rounded length is not made up for, and
           // a row that came out too long is not nearer than at no distance.
           const auto truth = [&](const float* x) {
             if (metric != Metric::kCosine) return distance(metric, queries.row(q), x, dim);
-            return std::max(0.0, 1.0 + distance(Metric::kInnerProduct, queries.row(q), x, dim) / std::sqrt(length2));
+            return std::max(0.0, 1.0 + distance(Metric::kInnerProduct, queries.row(q), x, dim) /
+                                           std::sqrt(length2));
           };
           std::vector<double> want;
           for (std::size_t r = 0; r < kept.rows; ++r) want.push_back(truth(kept.row(r)));
           std::sort(want.begin(), want.end());
           double longest = 0.0;
           for (std::size_t r = 0; r < kept.rows; ++r) {
-            longest = std::max(longest, -distance(Metric::kInnerProduct, kept.row(r), kept.row(r), dim));
+            longest =
+                std::max(longest, -distance(Metric::kInnerProduct, kept.row(r), kept.row(r), dim));
           }
-          // Sums of dim products of numbers as large as the vectors are long; scalar codes sum twice.
-          const double size = metric == Metric::kCosine ? 1.0 : std::sqrt(length2 * longest) + longest + length2;
+          // Sums of dim products of numbers as large as the vectors are long; scalar codes sum
+          // twice.
+          const double size =
+              metric == Metric::kCosine ? 1.0 : std::sqrt(length2 * longest) + longest + length2;
           const double tolerance = 4.0 * static_cast<double>(dim + 16) * FLT_EPSILON * size;
           for (std::size_t i = 0; i < k; ++i) {
             EXPECT_NEAR(got.distances[q * k + i], want[i], tolerance) << q << " " << i;
@@ -145,7 +157,8 @@ TEST(FlatSearch, SameAnswersHoweverItRuns) {
         SCOPED_TRACE(label(codec, metric) + (own_ids ? " own ids" : ""));
         const std::size_t n = 6000, dim = 48;
         const bool bytes = codec == CodecKind::kInt8 || codec == CodecKind::kUint8;
-        const Matrix rows = bytes ? whole_numbers(n, dim, 7, codec == CodecKind::kInt8 ? -9 : 0, 10) : clustered(n, dim, 7);
+        const Matrix rows = bytes ? whole_numbers(n, dim, 7, codec == CodecKind::kInt8 ? -9 : 0, 10)
+                                  : clustered(n, dim, 7);
         const Matrix queries = bytes ? whole_numbers(70, dim, 8, 0, 10) : clustered(70, dim, 8);
         const auto ids = own_ids ? scattered(n) : counted(n);
         FlatIndex index(dim, metric, {codec});
@@ -166,10 +179,12 @@ TEST(FlatSearch, SameAnswersHoweverItRuns) {
               for (unsigned threads : {1u, 2u, 3u, 4u}) {
                 EXPECT_EQ(search(index, queries.view(), k, allowed, threads), want)
                     << "k " << k << " threads " << threads << " allowed " << allowed.count;
-                const Matrix some{5, dim, {queries.values.begin(), queries.values.begin() + 5 * dim}};
+                const Matrix some{
+                    5, dim, {queries.values.begin(), queries.values.begin() + 5 * dim}};
                 const Answers part = search(index, some.view(), k, allowed, threads);
                 EXPECT_TRUE(std::equal(part.ids.begin(), part.ids.end(), want.ids.begin()));
-                EXPECT_TRUE(std::equal(part.distances.begin(), part.distances.end(), want.distances.begin()));
+                EXPECT_TRUE(std::equal(part.distances.begin(), part.distances.end(),
+                                       want.distances.begin()));
               }
             }
           }
@@ -188,7 +203,8 @@ TEST(FlatSearch, NothingButDuplicates) {
       const Matrix queries = clustered(30, 24, 9);
       const Answers got = search(index, queries.view(), 10);
       EXPECT_EQ(got, search_singly(index, queries, 10));
-      for (std::size_t i = 0; i < got.ids.size(); ++i) EXPECT_EQ(got.ids[i], static_cast<std::int64_t>(i % 10));
+      for (std::size_t i = 0; i < got.ids.size(); ++i)
+        EXPECT_EQ(got.ids[i], static_cast<std::int64_t>(i % 10));
     }
   }
 }
@@ -206,7 +222,8 @@ TEST(FlatSearch, AwkwardScalesAgreeToo) {
       for (float& v : queries.values) v *= scale;
       FlatIndex index(17, metric);
       index.add(rows.view());
-      EXPECT_EQ(search(index, queries.view(), 10), search_singly(index, queries, 10)) << name(metric) << " " << scale;
+      EXPECT_EQ(search(index, queries.view(), 10), search_singly(index, queries, 10))
+          << name(metric) << " " << scale;
     }
   }
 }
@@ -217,7 +234,8 @@ TEST(FlatSearch, MaskAndListsOfIdsAgreeWithAnExhaustiveSearchOfTheAllowed) {
   FlatIndex index(9, Metric::kL2);
   index.add(rows.view());
   for (std::size_t step : {1u, 2u, 10u, 400u}) {
-    std::vector<std::uint8_t> mask(900, 0);  // shorter than the ids: what is beyond it is not allowed
+    std::vector<std::uint8_t> mask(900,
+                                   0);  // shorter than the ids: what is beyond it is not allowed
     std::vector<std::int64_t> list{-1, 5'000'000, std::numeric_limits<std::int64_t>::max()};
     std::vector<std::int64_t> ids;
     Matrix kept{0, 9, {}};
@@ -231,9 +249,14 @@ TEST(FlatSearch, MaskAndListsOfIdsAgreeWithAnExhaustiveSearchOfTheAllowed) {
     }
     std::reverse(list.begin(), list.end());
     for (std::size_t count : {1u, 12u}) {
-      const Matrix asked{count, 9, {queries.values.begin(), queries.values.begin() + static_cast<std::ptrdiff_t>(9 * count)}};
-      expect_exactly(search(index, asked.view(), 20, {mask.data(), nullptr, mask.size()}), asked, Metric::kL2, kept, ids);
-      expect_exactly(search(index, asked.view(), 20, {nullptr, list.data(), list.size()}), asked, Metric::kL2, kept, ids);
+      const Matrix asked{count,
+                         9,
+                         {queries.values.begin(),
+                          queries.values.begin() + static_cast<std::ptrdiff_t>(9 * count)}};
+      expect_exactly(search(index, asked.view(), 20, {mask.data(), nullptr, mask.size()}), asked,
+                     Metric::kL2, kept, ids);
+      expect_exactly(search(index, asked.view(), 20, {nullptr, list.data(), list.size()}), asked,
+                     Metric::kL2, kept, ids);
     }
   }
   const std::uint8_t none = 0;
@@ -291,7 +314,8 @@ TEST(FlatRange, CosineRadiusMeansWhatSearchReports) {
   const Answers nearest = search(index, queries.view(), 500);
   for (std::size_t q = 0; q < 6; ++q) {
     const float radius = nearest.distances[q * 500 + 100];  // a distance that occurs: it counts
-    const RangeResult got = index.range_search(MatrixView<const float>(queries.row(q), 1, 20), radius);
+    const RangeResult got =
+        index.range_search(MatrixView<const float>(queries.row(q), 1, 20), radius);
     std::size_t want = 0;
     while (want < 500 && nearest.distances[q * 500 + want] <= radius) ++want;
     ASSERT_EQ(got.ids.size(), want);
@@ -308,8 +332,10 @@ TEST(FlatSearch, RefusesWhatCannotWork) {
   const Matrix wrong = clustered(1, 5, 19);
   EXPECT_THROW(search(index, wrong.view(), 3), DimensionError);
   EXPECT_THROW(search(index, rows.view(), 0), ArgumentError);
-  EXPECT_THROW(index.search(rows.view(), {ids.data(), 2, 5}, {distances.data(), 2, 5}), ArgumentError);
-  EXPECT_THROW(index.search(MatrixView<const float>(rows.row(0), 1, 4), {ids.data(), 1, 5}, {distances.data(), 1, 4}),
+  EXPECT_THROW(index.search(rows.view(), {ids.data(), 2, 5}, {distances.data(), 2, 5}),
+               ArgumentError);
+  EXPECT_THROW(index.search(MatrixView<const float>(rows.row(0), 1, 4), {ids.data(), 1, 5},
+                            {distances.data(), 1, 4}),
                ArgumentError);
   const Matrix zero{1, 4, {0, 0, 0, 0}};
   EXPECT_THROW(search(index, zero.view(), 3), ArgumentError);
@@ -328,7 +354,9 @@ TEST(FlatSearch, CancelsBetweenPieces) {
   run.progress = [](const Progress&) { return false; };
   std::vector<std::int64_t> ids(3000);
   std::vector<float> distances(3000);
-  EXPECT_THROW(index.search(rows.view(), {ids.data(), 3000, 1}, {distances.data(), 3000, 1}, {}, run), CancelledError);
+  EXPECT_THROW(
+      index.search(rows.view(), {ids.data(), 3000, 1}, {distances.data(), 3000, 1}, {}, run),
+      CancelledError);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ std::vector<float> awkward_floats() {
   std::vector<float> values;
   for (std::uint32_t h = 0; h < 0x7C00; ++h) {
     const double here = test::half_value(static_cast<std::uint16_t>(h));
-    const double next = h + 1 < 0x7C00 ? test::half_value(static_cast<std::uint16_t>(h + 1)) : 65536;
+    const double next =
+        h + 1 < 0x7C00 ? test::half_value(static_cast<std::uint16_t>(h + 1)) : 65536;
     const auto middle = static_cast<float>((here + next) / 2);
     for (const float x : {static_cast<float>(here), middle, std::nextafter(middle, 0.0f),
                           std::nextafter(middle, kInfinity)}) {
@@ -139,7 +140,9 @@ std::uint32_t crc_reference(std::uint32_t crc, const std::byte* data, std::size_
   return ~crc;
 }
 
-TEST_P(Convert, CrcHasItsCheckValue) { EXPECT_EQ(GetParam()->crc32c(0, "123456789", 9), 0xE3069283u); }
+TEST_P(Convert, CrcHasItsCheckValue) {
+  EXPECT_EQ(GetParam()->crc32c(0, "123456789", 9), 0xE3069283u);
+}
 
 TEST_P(Convert, CrcMatchesTheDefinitionAndChains) {
   for (std::size_t n = 0; n <= 300; n += n < 70 ? 1 : 23) {

@@ -44,7 +44,8 @@ TEST(Dispatch, EveryLevelOfThisCpuCanBeForced) {
 
 #if defined(__x86_64__) || defined(_M_X64)
 TEST(Dispatch, ALackingBitIsNamed) {
-  const std::string what = refusal("avx512vnni", kEverything & ~std::uint64_t{kernels::kAvx512vnni});
+  const std::string what =
+      refusal("avx512vnni", kEverything & ~std::uint64_t{kernels::kAvx512vnni});
   EXPECT_NE(what.find("this CPU lacks avx512vnni;"), std::string::npos) << what;
   EXPECT_NE(what.find("available here: avx512, avx2, scalar"), std::string::npos) << what;
 }

@@ -21,9 +21,9 @@ struct TileRun {
   std::vector<test::Guarded<std::uint32_t>> ids;
   kernels::TileTop top{};
 
-  TileRun(const kernels::TileKernel& tile, const test::Guarded<float>& queries, std::size_t n_queries,
-          const test::Guarded<float>& rows, std::size_t stride, std::size_t n, std::size_t dim,
-          const test::Guarded<float>& bias, std::uint32_t first_id,
+  TileRun(const kernels::TileKernel& tile, const test::Guarded<float>& queries,
+          std::size_t n_queries, const test::Guarded<float>& rows, std::size_t stride,
+          std::size_t n, std::size_t dim, const test::Guarded<float>& bias, std::uint32_t first_id,
           const std::vector<float>& thresholds) {
     test::Guarded<float> panel(dim * tile.queries);
     for (float& x : panel) x = 99.0f;  // pack() must zero the absent ones

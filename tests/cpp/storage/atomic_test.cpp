@@ -236,7 +236,8 @@ TEST(AtomicSave, TakesTheLongestNames) {
   EXPECT_THAT(folder.names(), UnorderedElementsAre(ascii, wide));
 }
 
-// ---- Opening what is no file of ours -------------------------------------------------------------
+// ---- Opening what is no file of ours
+// -------------------------------------------------------------
 
 class Opening : public testing::Test {
  protected:

@@ -200,7 +200,11 @@ TEST(Container, JoinsPiecesAndLargeSections) {
   const std::uint64_t bytes = numbers.size() * sizeof numbers[0];
   const auto* start = reinterpret_cast<const char*>(numbers.data());
   write_file(folder / "a", "k", Json::Object{}, "",
-             {{"d", {{start, 1}, {start + 1, 0}, {start + 1, 5'000'001}, {start + 5'000'002, bytes - 5'000'002}}}},
+             {{"d",
+               {{start, 1},
+                {start + 1, 0},
+                {start + 1, 5'000'001},
+                {start + 5'000'002, bytes - 5'000'002}}}},
              {});
   verify_all(folder / "a", {});
   for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {

@@ -96,7 +96,8 @@ TEST(Damage, HonestLookingTruncationAtEverySectionEdgeIsSeen) {
   }
   for (const std::uint64_t edge : edges) {
     for (const std::uint64_t length : {edge - 1, edge, edge + 1}) {
-      std::string cut = test::craft(info.header, std::max<std::uint64_t>(length, 64 + info.header.size()));
+      std::string cut =
+          test::craft(info.header, std::max<std::uint64_t>(length, 64 + info.header.size()));
       cut.replace(64, std::string::npos, bytes, 64, cut.size() - 64);
       cut.resize(length);
       test::write_bytes(folder / "b", cut);
@@ -168,7 +169,8 @@ TEST(Damage, RandomBurstsNeverCrash) {
   }
 }
 
-// ---- Hostile files: all checksums are right ------------------------------------------------------
+// ---- Hostile files: all checksums are right
+// ------------------------------------------------------
 
 class Hostile : public testing::Test {
  protected:
@@ -204,9 +206,11 @@ TEST_F(Hostile, NotOurs) {
   front.file_bytes = 64;
   expect_front_refused(front, "at byte 7: this is not a vicinal file");
   test::write_bytes(folder_ / "a", std::string(1000, 'x'));
-  expect_refused_by_all(folder_ / "a", "at byte 0: this is not a vicinal file: got byte 0x00000078");
+  expect_refused_by_all(folder_ / "a",
+                        "at byte 0: this is not a vicinal file: got byte 0x00000078");
   test::write_bytes(folder_ / "a", "short");
-  expect_refused_by_all(folder_ / "a", "this is not a vicinal file: got 5 bytes, wanted at least 64");
+  expect_refused_by_all(folder_ / "a",
+                        "this is not a vicinal file: got 5 bytes, wanted at least 64");
   test::write_bytes(folder_ / "a", std::string("VICINAL\0\1", 9));
   expect_refused_by_all(folder_ / "a", "the file is cut short: got 9 bytes, wanted at least 64");
   test::write_bytes(folder_ / "a", "");
@@ -244,8 +248,9 @@ TEST_F(Hostile, HeaderLengths) {
     test::Front front;
     front.file_bytes = 1000;
     front.header_bytes = length;
-    expect_front_refused(front, "at byte 16: the header is too long: got " + std::to_string(length) +
-                                    ", wanted at most 936",
+    expect_front_refused(front,
+                         "at byte 16: the header is too long: got " + std::to_string(length) +
+                             ", wanted at most 936",
                          std::string(936, ' '));
   }
   test::Front front;  // nothing to parse
@@ -332,8 +337,10 @@ TEST_F(Hostile, SectionsOfImpossibleLength) {
                             "is longer than the rest of the file: got " + std::to_string(length));
   }
   // One less than the first of them fits.
-  test::write_bytes(folder_ / "a", test::craft(R"({"kind":"k","metadata":"","config":{},"sections":[)" +
-                                                   section("a", 4096, 12224) + "]}", 16384));
+  test::write_bytes(folder_ / "a",
+                    test::craft(R"({"kind":"k","metadata":"","config":{},"sections":[)" +
+                                    section("a", 4096, 12224) + "]}",
+                                16384));
   EXPECT_NO_THROW(look_at_all(folder_ / "a"));
 }
 

@@ -79,8 +79,8 @@ struct Sq8IntOp {
     for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x8[j];
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
@@ -152,8 +152,8 @@ struct Sq4IntOp {
     for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x8[j];
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
@@ -203,8 +203,8 @@ struct Sq8Op {
     for (int j = 0; j < kRows; ++j) sums[j] = _mm256_add_ps(even[j], odd[j]);
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
@@ -246,8 +246,8 @@ struct Sq4Op {
     for (int j = 0; j < kRows; ++j) sums[j] = _mm256_add_ps(even[j], odd[j]);
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };

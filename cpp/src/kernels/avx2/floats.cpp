@@ -74,7 +74,8 @@ struct FloatOp {
     if (i + 8 <= padded) {
       const __m256 q_f32x8 = _mm256_loadu_ps(q + i);
       VICINAL_UNROLL
-      for (int j = 0; j < kRows; ++j) even[j] = add_term<rank>(even[j], q_f32x8, Row::load8(rows[j], i));
+      for (int j = 0; j < kRows; ++j)
+        even[j] = add_term<rank>(even[j], q_f32x8, Row::load8(rows[j], i));
       i += 8;
     }
     if (Row::kGranule == 4 && i < padded) {

@@ -47,8 +47,8 @@ VICINAL_INLINE __m512 add_term(__m512 sum_f32x16, __m512 query_f32x16,
   return _mm512_fmadd_ps(diff_f32x16, diff_f32x16, sum_f32x16);
 }
 
-// Four sums per row: a scan meets one row at a time, and a single chain of additions would be slower
-// than memory.
+// Four sums per row: a scan meets one row at a time, and a single chain of additions would be
+// slower than memory.
 template <int kRows>
 struct Chains {
   __m512 of[4][kRows];
@@ -166,8 +166,8 @@ struct Sq8Op {
     sums_f32x16.total(sums);
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
@@ -220,8 +220,8 @@ struct Sq4Op {
     sums_f32x16.total(sums);
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_values<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };

@@ -60,7 +60,8 @@ VICINAL_INLINE void score_rows(const float* panel, const float* rows, std::size_
         const float* from = rows + static_cast<std::size_t>(r) * stride + d;
         VICINAL_UNROLL
         for (std::size_t i = 0; i < kPiece; i += 16) {
-          _mm512_storeu_ps(pieces + static_cast<std::size_t>(r) * kPiece + i, _mm512_loadu_ps(from + i));
+          _mm512_storeu_ps(pieces + static_cast<std::size_t>(r) * kPiece + i,
+                           _mm512_loadu_ps(from + i));
         }
       }
       sums.subtract(panel + d * kQueries, pieces, kPiece, kPiece);

@@ -14,7 +14,8 @@ VICINAL_INLINE __m512i flipped(__m512i x) noexcept {
 }
 
 // vpdpbusd multiplies unsigned by signed bytes and adds four products into 32 bits, exactly.
-// Signed rows: <q, r> = <q, r + 128> - 128 sum(q). Unsigned ones: <q, r> = <q - 128, r> + 128 sum(r).
+// Signed rows: <q, r> = <q, r + 128> - 128 sum(q). Unsigned ones: <q, r> = <q - 128, r> + 128
+// sum(r).
 struct SignedIp {
   using Sum = __m512i;
   static constexpr std::size_t kGroup = 4;
@@ -187,8 +188,8 @@ struct Sq8IntOp {
     for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };
@@ -244,8 +245,8 @@ struct Sq4IntOp {
     for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     finish_codes<rank>(*static_cast<const ScalarQuery*>(query), rows, sum4(sums), out);
   }
 };

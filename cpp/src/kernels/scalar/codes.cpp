@@ -99,8 +99,8 @@ struct ValueOp {
     *total = sums[0];
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* total,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* total, float* out) noexcept {
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const ScalarRow head = head_of(rows[0]);
     *out = finished<rank>(q, head, head.lower * q.sum + head.delta * *total);
@@ -124,8 +124,8 @@ struct CodeOp {
     *total = sum;
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows, const Sum* total,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* total, float* out) noexcept {
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
     const ScalarRow head = head_of(rows[0]);
     const float dot = (q.offset * head.sum + head.lower * q.code_sum) +
