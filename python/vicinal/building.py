@@ -80,15 +80,15 @@ def build(
     FlatIndex or HNSWIndex
         Ready to search; ``index.report`` says what was chosen, why, and what was measured.
 
-    Warns
-    -----
-    RecallWarning
-        The recall was not reached even with the largest ``ef`` tried, 4096.
-
     Raises
     ------
     DimensionError, ArgumentError, TypeError
         As :meth:`FlatIndex.add`; also if `recall` is out of range or there are no vectors.
+
+    Warns
+    -----
+    RecallWarning
+        The recall was not reached even with the largest ``ef`` tried, 4096.
     """
     start = time.perf_counter()
     rows = _matrix(vectors, "vectors")
