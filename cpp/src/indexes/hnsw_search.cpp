@@ -81,11 +81,12 @@ class Searcher {
         walk_(walk),
         k_(std::min<std::size_t>(k, filter ? filter->count : at_.rows)),
         ef_(std::min<std::size_t>(std::max<std::size_t>(how.ef, k), at_.rows)) {
-    // Scalar codes order their last candidates less surely the fewer bits they have.
+    // ef beyond the rows there are would only reserve memory. Scalar codes order their last
+    // candidates less surely the fewer bits they have.
     const std::size_t wanted = how.rerank != 0                            ? how.rerank
                                : index.params.codec == CodecKind::kSq4 ? 4 * k + 16
                                                                        : 2 * k + 4;
-    rerank_ = std::clamp<std::size_t>(wanted, k, std::max(ef_, k));
+    rerank_ = std::clamp(wanted, k_, ef_);
   }
 
   void answer(const float* query, std::int64_t* ids, float* distances, std::size_t k) {

@@ -132,6 +132,8 @@ TEST(HnswSearch, PadsWhenThereIsLessThanAsked) {
   EXPECT_EQ(one.ids[1], -1);
   index.add(MatrixView<const float>(rows.row(1), 3, 3));
   const Answers all = search(index, MatrixView<const float>(rows.row(0), 1, 3), 9, 2);
+  // Neither a huge ef nor a huge k reserves memory for candidates that cannot be.
+  EXPECT_EQ(search(index, MatrixView<const float>(rows.row(0), 1, 3), 9, 0xFFFFFFFFu), all);
   const auto truth = exhaustive(Metric::kL2, rows.row(0), rows, counted(4));
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(all.ids[i], truth[i].second);
   EXPECT_EQ(all.ids[4], -1);
