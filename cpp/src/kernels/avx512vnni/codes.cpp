@@ -200,13 +200,15 @@ struct Sq4IntOp {
   static constexpr std::size_t kGroup = 4;
   static constexpr std::size_t row_bytes(std::size_t dim) noexcept { return sq4_bytes(dim); }
 
-  static VICINAL_INLINE __m512i add_nibbles(__m512i sums_i32x16, __m512i packed_u8x64,
-                                            __m512i q_low_i8x64, __m512i q_high_i8x64) noexcept {
+  // Low and high nibbles have a sum each: one chain of both would be slower than memory in a scan.
+  static VICINAL_INLINE void add_nibbles(__m512i& low_i32x16, __m512i& high_i32x16,
+                                         __m512i packed_u8x64, __m512i q_low_i8x64,
+                                         __m512i q_high_i8x64) noexcept {
     const __m512i mask = _mm512_set1_epi8(15);
     const __m512i low_u8x64 = _mm512_and_si512(packed_u8x64, mask);
     const __m512i high_u8x64 = _mm512_and_si512(_mm512_srli_epi16(packed_u8x64, 4), mask);
-    return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums_i32x16, low_u8x64, q_low_i8x64),
-                               high_u8x64, q_high_i8x64);
+    low_i32x16 = _mm512_dpbusd_epi32(low_i32x16, low_u8x64, q_low_i8x64);
+    high_i32x16 = _mm512_dpbusd_epi32(high_i32x16, high_u8x64, q_high_i8x64);
   }
 
   template <class Rows>
@@ -215,9 +217,9 @@ struct Sq4IntOp {
     constexpr int kRows = Rows::kSize;
     const std::byte* const* rows = group.rows;
     const ScalarQuery& q = *static_cast<const ScalarQuery*>(query);
-    __m512i sums_i32x16[kRows];
+    __m512i low_i32x16[kRows], high_i32x16[kRows];
     VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) sums_i32x16[j] = _mm512_setzero_si512();
+    for (int j = 0; j < kRows; ++j) low_i32x16[j] = high_i32x16[j] = _mm512_setzero_si512();
     const std::int8_t* codes = q.codes;
     std::size_t at = 16;
     for (std::size_t blocks = dim / 128; blocks > 0; --blocks, at += 64, codes += 128) {
@@ -226,7 +228,7 @@ struct Sq4IntOp {
       const __m512i high_i8x64 = load64(codes + 64);
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
-        sums_i32x16[j] = add_nibbles(sums_i32x16[j], load64(rows[j] + at), low_i8x64, high_i8x64);
+        add_nibbles(low_i32x16[j], high_i32x16[j], load64(rows[j] + at), low_i8x64, high_i8x64);
       }
     }
     const std::size_t half = nibble_tail(dim);
@@ -238,11 +240,11 @@ struct Sq4IntOp {
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
         const __m512i packed_u8x64 = _mm512_maskz_loadu_epi8(live, rows[j] + at);
-        sums_i32x16[j] = add_nibbles(sums_i32x16[j], packed_u8x64, low_i8x64, high_i8x64);
+        add_nibbles(low_i32x16[j], high_i32x16[j], packed_u8x64, low_i8x64, high_i8x64);
       }
     }
     VICINAL_UNROLL
-    for (int j = 0; j < kRows; ++j) sums[j] = sums_i32x16[j];
+    for (int j = 0; j < kRows; ++j) sums[j] = _mm512_add_epi32(low_i32x16[j], high_i32x16[j]);
   }
 
   static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
