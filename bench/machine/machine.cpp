@@ -52,7 +52,7 @@ Machine measure_machine(const Pages& pages, unsigned repeats) {
   link_ring(ring_l3, ring_l3.size());
 
   std::map<std::string, std::vector<double>> seen;
-  std::map<std::pair<std::size_t, unsigned>, std::vector<double>> random;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<double>> random;  // by row and how
   for (unsigned r = 0; r < repeats; ++r) {
     seen["clock"].push_back(clock_hz());
     seen["fma"].push_back(fma_rate(loops, 1));
@@ -72,9 +72,10 @@ Machine measure_machine(const Pages& pages, unsigned repeats) {
     seen["latency huge"].push_back(chase_seconds(ring_huge));
     seen["latency small"].push_back(chase_seconds(ring_small));
     for (std::size_t row = 64; row <= kLargestRow; row *= 2) {
-      for (const std::size_t lines : {16, 48}) {
-        const auto ahead = static_cast<unsigned>(std::max<std::size_t>(1, lines * 64 / row));
-        random[{row, ahead}].push_back(random_rows_rate(pages, row, ahead));
+      for (const std::size_t lines : {32, 64, 256}) {
+        for (const bool far : {false, true}) {
+          random[{row, 2 * lines + far}].push_back(random_rows_rate(pages, row, lines, far));
+        }
       }
     }
   }

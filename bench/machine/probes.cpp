@@ -17,8 +17,10 @@
 
 #if defined(__GNUC__)
 #define VICINAL_PREFETCH(address) __builtin_prefetch(address)
+#define VICINAL_PREFETCH_FAR(address) __builtin_prefetch(address, 0, 2)  // no nearer than L2
 #else
 #define VICINAL_PREFETCH(address) static_cast<void>(address)
+#define VICINAL_PREFETCH_FAR(address) static_cast<void>(address)
 #endif
 
 namespace vicinal::bench {
@@ -214,29 +216,44 @@ double chase_seconds(const Pages& ring) {
   return seconds / kSteps;
 }
 
-double random_rows_rate(const Pages& pages, std::size_t row_bytes, unsigned ahead) {
+namespace {
+
+template <bool kFar>
+std::uint64_t read_rows(const Pages& pages, std::size_t row_bytes, std::size_t first,
+                        std::size_t reads, std::size_t ahead) {
   const std::size_t rows = pages.size() / row_bytes;
-  const std::size_t reads = std::max<std::size_t>(20'000, (std::size_t{96} << 20) / row_bytes / 2);
   const Shuffle shuffle(rows);
-  static std::uint64_t first = 1;
-  first += 7919;
   std::uint64_t sum = 0;
-  const double start = now();
-  for (std::size_t i = 0; i < reads; ++i) {
-    const std::byte* row = pages.data() + shuffle((first + i) % rows) * row_bytes;
-    if (ahead != 0) {
-      const std::byte* later = pages.data() + shuffle((first + i + ahead) % rows) * row_bytes;
-      for (std::size_t line = 0; line < row_bytes; line += kLine) VICINAL_PREFETCH(later + line);
-    }
+  for (std::size_t i = first; i < first + reads; ++i) {
+    const std::byte* row = pages.data() + shuffle(i % rows) * row_bytes;
+    const std::byte* later = pages.data() + shuffle((i + ahead) % rows) * row_bytes;
     for (std::size_t line = 0; line < row_bytes; line += kLine) {
+      // Line by line: a burst of prefetches would wait for the few buffers of the first cache.
+      if (kFar) {
+        VICINAL_PREFETCH_FAR(later + line);
+      } else {
+        VICINAL_PREFETCH(later + line);
+      }
       std::uint64_t word;
       std::memcpy(&word, row + line, sizeof word);
       sum += word;
     }
   }
+  return sum;
+}
+
+}  // namespace
+
+double random_rows_rate(const Pages& pages, std::size_t row_bytes, std::size_t lines_ahead,
+                        bool far) {
+  const std::size_t reads = std::max<std::size_t>(8'000, (std::size_t{32} << 20) / row_bytes);
+  const std::size_t ahead = std::max<std::size_t>(1, lines_ahead * kLine / row_bytes);
+  static std::size_t first = 1;  // every repeat reads other rows
+  const double start = now();
+  g_sink = far ? read_rows<true>(pages, row_bytes, first, reads, ahead)
+               : read_rows<false>(pages, row_bytes, first, reads, ahead);
   const double seconds = now() - start;
-  g_sink = sum;
-  first += reads;
+  first += reads + 7919;
   return static_cast<double>(reads * row_bytes) / seconds;
 }
 

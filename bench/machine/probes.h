@@ -56,7 +56,9 @@ double stream_rate(const Loops& loops, const std::byte* data, std::size_t bytes,
 void link_ring(const Pages& pages, std::size_t bytes);
 double chase_seconds(const Pages& ring);                     ///< per dependent read
 /// Rows of row_bytes (a power of two >= 64) at independent random places, every line of each read
-/// once; the lines of the row `ahead` places further on are prefetched. Bytes per second.
-double random_rows_rate(const Pages& pages, std::size_t row_bytes, unsigned ahead);
+/// once; rows so many lines further on (one row at least) are prefetched meanwhile, into the first
+/// cache or, if far, into the second, which can wait for more. Bytes per second.
+double random_rows_rate(const Pages& pages, std::size_t row_bytes, std::size_t lines_ahead,
+                        bool far);
 
 }  // namespace vicinal::bench
