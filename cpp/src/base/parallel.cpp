@@ -29,7 +29,8 @@ constexpr auto kPollEvery = std::chrono::milliseconds(50);
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+          .count());
 }
 
 thread_local bool in_body = false;
@@ -38,7 +39,11 @@ thread_local bool in_body = false;
 /// giving it back, both under the pool's mutex.
 struct Job {
   Job(std::size_t n_, std::size_t grain_, const PieceBody& body_, unsigned seats_)
-      : n(n_), grain(grain_), pieces(n_ / grain_ + (n_ % grain_ != 0)), body(body_), seats(seats_) {}
+      : n(n_),
+        grain(grain_),
+        pieces(n_ / grain_ + (n_ % grain_ != 0)),
+        body(body_),
+        seats(seats_) {}
 
   const std::size_t n;
   const std::size_t grain;
@@ -77,7 +82,8 @@ class Pool {
     unsigned open = 0;
     for (const Job* j : jobs_) open += j->seats;
     while (idle_ < open && threads_ < most_threads) {
-      if (!start_thread()) break;  // the machine has no more: those that run, and the caller, do it all
+      if (!start_thread())
+        break;  // the machine has no more: those that run, and the caller, do it all
       ++threads_;
       ++idle_;
     }
@@ -181,7 +187,8 @@ Pool& pool() {
   // Registering twice in a race does no harm: the handler is idempotent.
   static std::atomic<bool> registered{false};
   if (!registered.exchange(true)) {
-    pthread_atfork(nullptr, nullptr, [] { current_pool.store(nullptr, std::memory_order_release); });
+    pthread_atfork(nullptr, nullptr,
+                   [] { current_pool.store(nullptr, std::memory_order_release); });
   }
 #endif
   auto* fresh = new Pool;
@@ -197,7 +204,8 @@ class BodyScope {
   ~BodyScope() { in_body = false; }
 };
 
-void run_here(std::size_t n, std::size_t grain, const PieceBody& body, Ticker* ticker, std::uint64_t base) {
+void run_here(std::size_t n, std::size_t grain, const PieceBody& body, Ticker* ticker,
+              std::uint64_t base) {
   for (std::size_t begin = 0; begin < n;) {
     const std::size_t end = begin + std::min(grain, n - begin);
     body(begin, end, 0);
@@ -259,15 +267,23 @@ void parallel_for(std::size_t n, std::size_t grain, const RunOptions& run, const
   if (last_word != nullptr) last_word->at(ticker_base + n);
 }
 
+Ticker::Ticker(const RunOptions& run, const char* stage, std::uint64_t total)
+    : run_(run.progress && !in_body ? &run : nullptr), stage_(stage), total_(total) {
+  if (run_ != nullptr) owner_ = std::this_thread::get_id();
+}
+
 void Ticker::hold() { next_ns_ = now_ns() + kReportEveryNs; }
 
 void Ticker::report(std::uint64_t done) {
+  if (std::this_thread::get_id() != owner_) return;
+  if (counter_ != nullptr) done = counter_->load(std::memory_order_relaxed);
+  last_ = done;
   const std::uint64_t now = now_ns();
   if (now < next_ns_ && done != total_) return;
   next_ns_ = now + kReportEveryNs;
-  if (!run_.progress(Progress{stage_, done, total_})) {
-    throw CancelledError(std::string("stopped while ") + stage_ + ", at " + std::to_string(done) + " of " +
-                         std::to_string(total_));
+  if (!run_->progress(Progress{stage_, done, total_})) {
+    throw CancelledError(std::string("stopped while ") + stage_ + ", at " + std::to_string(done) +
+                         " of " + std::to_string(total_));
   }
 }
 

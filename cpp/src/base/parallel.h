@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <type_traits>
 
 #include "vicinal/control.h"
@@ -16,10 +18,13 @@ class PieceBody {
  public:
   template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, PieceBody>>>
   PieceBody(const F& body)  // NOLINT: lambdas are passed as they are
-      : body_(std::addressof(body)), call_([](const void* b, std::size_t begin, std::size_t end, unsigned worker) {
+      : body_(std::addressof(body)),
+        call_([](const void* b, std::size_t begin, std::size_t end, unsigned worker) {
           (*static_cast<const F*>(b))(begin, end, worker);
         }) {}
-  void operator()(std::size_t begin, std::size_t end, unsigned worker) const { call_(body_, begin, end, worker); }
+  void operator()(std::size_t begin, std::size_t end, unsigned worker) const {
+    call_(body_, begin, end, worker);
+  }
 
  private:
   const void* body_;
@@ -45,24 +50,33 @@ void parallel_for(std::size_t n, std::size_t grain, const RunOptions& run, const
 /// Upper bound of worker numbers under these options, >= 1. Throws ConfigError above kMaxThreads.
 unsigned workers(const RunOptions& run);
 
-/// Reports progress on the calling thread, at most ten times a second except for done == total.
-/// Throws CancelledError if the callback says stop. `run` must outlive it.
+/// Reports progress on the thread that made it, at most ten times a second except for
+/// done == total. Throws CancelledError if the callback says stop. `run` must outlive it. Silent on
+/// other threads, and when made inside a body: the callback belongs to the outermost caller.
 class Ticker {
  public:
-  Ticker(const RunOptions& run, const char* stage, std::uint64_t total) : run_(run), stage_(stage), total_(total) {}
+  Ticker(const RunOptions& run, const char* stage, std::uint64_t total);
   void at(std::uint64_t done) {
-    if (run_.progress) report(done);
+    if (run_ != nullptr) report(done);
   }
+  /// From now on `done` is what the counter says, whatever at() is told: for pieces so long that
+  /// they count, and poll, inside.
+  void follow(const std::atomic<std::uint64_t>& counter) { counter_ = &counter; }
+  /// Asks again, with what `done` was.
+  void poll() { at(last_); }
   /// The next report comes no sooner than a tenth of a second from now.
   void hold();
 
  private:
   void report(std::uint64_t done);
 
-  const RunOptions& run_;
+  const RunOptions* run_;  // null: nobody asked
   const char* stage_;
   std::uint64_t total_;
   std::uint64_t next_ns_ = 0;
+  std::uint64_t last_ = 0;
+  const std::atomic<std::uint64_t>* counter_ = nullptr;
+  std::thread::id owner_;
 };
 
 }  // namespace vicinal

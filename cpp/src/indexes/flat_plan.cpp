@@ -14,7 +14,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kDecodeRows = 32;   // byte rows made floats at a time
 constexpr std::size_t kCollectRows = 512;
 
-constexpr std::uint64_t ones(std::size_t n) { return n >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1; }
+constexpr std::uint64_t ones(std::size_t n) {
+  return n >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
 
 }  // namespace
 
@@ -101,13 +103,16 @@ void FlatQuery::decoded(const std::byte* codes, std::size_t n, float* out) {
   const std::size_t dim = codec_->dim();
   const std::size_t stride = (dim + 3) / 4 * 4;
   float* rows = rows_.get(kDecodeRows * stride);
-  const auto rank = static_cast<std::size_t>(metric_ == Metric::kL2 ? kernels::Rank::kL2 : kernels::Rank::kIp);
+  const auto rank =
+      static_cast<std::size_t>(metric_ == Metric::kL2 ? kernels::Rank::kL2 : kernels::Rank::kIp);
   const auto score = kernels::active().row(kernels::RowType::kF32).block[rank];
   while (n != 0) {
     const std::size_t chunk = std::min(n, kDecodeRows);
     codec_->decode(codes, chunk, rows, stride);
-    for (std::size_t r = 0; r < chunk; ++r) std::fill(rows + r * stride + dim, rows + (r + 1) * stride, 0.0f);
-    score(values_.get(dim + 16), reinterpret_cast<const std::byte*>(rows), stride * sizeof(float), chunk, dim, out);
+    for (std::size_t r = 0; r < chunk; ++r)
+      std::fill(rows + r * stride + dim, rows + (r + 1) * stride, 0.0f);
+    score(values_.get(dim + 16), reinterpret_cast<const std::byte*>(rows), stride * sizeof(float),
+          chunk, dim, out);
     codes += chunk * codec_->stride();
     out += chunk;
     n -= chunk;
@@ -141,8 +146,8 @@ void FlatQuery::finish(float* scores, std::size_t n) const noexcept {
   }
 }
 
-void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::size_t last, float radius,
-             Reached& out) {
+void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::size_t last,
+             float radius, Reached& out, Comparisons* counted) {
   const float bar = std::nextafter(radius, kInfinity);
   const auto below = kernels::active().below;
   const std::byte* codes = plan.at().store->codes.data();
@@ -151,6 +156,7 @@ void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::siz
   float kept[kCollectRows + 16];
   for (std::size_t place = first; place < last; place += kCollectRows) {
     const std::size_t n = std::min(kCollectRows, last - place);
+    if (counted != nullptr) counted->add(n);
     if (plan.listed()) {
       query.ids(codes, plan.list() + place, n, scores);
     } else {
@@ -167,7 +173,8 @@ void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::siz
 
 const float* query_rows(const VectorsView& queries, std::size_t begin, std::size_t end, bool unit,
                         std::vector<float>& scratch) {
-  if (const float* plain = unit ? nullptr : plain_floats(queries)) return plain + begin * queries.cols;
+  if (const float* plain = unit ? nullptr : plain_floats(queries))
+    return plain + begin * queries.cols;
   scratch.resize(std::max(scratch.size(), (end - begin) * queries.cols));
   read_rows(queries, begin, end, scratch.data(), queries.cols);
   if (unit) normalize_rows(scratch.data(), end - begin, queries.cols, queries.cols);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "base/bitmap.h"
+#include "base/parallel.h"
 #include "indexes/flat_impl.h"
 #include "kernels/table.h"
 #include "vicinal/idset.h"
@@ -63,13 +65,31 @@ class FlatQuery {
   quantizers::Scratch<float> rows_;
 };
 
+/// Counts comparisons of queries with rows, from any thread, and lets the calling thread report
+/// them.
+class Comparisons {
+ public:
+  Comparisons(const RunOptions& run, std::uint64_t total) : ticker_(run, "searching", total) {
+    ticker_.follow(done_);
+  }
+  Ticker* ticker() noexcept { return &ticker_; }
+  void add(std::uint64_t n) {
+    done_.fetch_add(n, std::memory_order_relaxed);
+    ticker_.poll();
+  }
+
+ private:
+  std::atomic<std::uint64_t> done_{0};
+  Ticker ticker_;
+};
+
 /// Rows of the index within a distance of one query, ties included, unordered. Appends.
 struct Reached {
   std::vector<std::uint32_t> rows;
   std::vector<float> distances;
 };
-void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::size_t last, float radius,
-             Reached& out);
+void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::size_t last,
+             float radius, Reached& out, Comparisons* counted = nullptr);
 
 /// The float rows of queries begin .. end - 1, of unit length if `unit`: as they lie if they can be
 /// used so, else converted into `scratch`.

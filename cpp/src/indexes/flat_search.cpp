@@ -15,11 +15,10 @@ namespace indexes {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kGroup = 8;                            // queries that share one reading of a chunk
+constexpr std::size_t kGroup = 8;  // queries that share one reading of a chunk
 constexpr std::size_t kChunkRows = 1024;                     // at most
 constexpr std::size_t kChunkBytes = std::size_t{128} << 10;  // of codes: stays in the second cache
-constexpr std::size_t kRangeBytes = std::size_t{1} << 20;    // less is not worth waking a thread for
-constexpr std::size_t kTaskBytes = std::size_t{1} << 30;     // more would be slow to cancel
+constexpr std::size_t kRangeBytes = std::size_t{1} << 20;  // less is not worth waking a thread for
 constexpr std::size_t kTileQueries = 8;                      // fewer are streamed
 
 struct StreamScratch {
@@ -29,8 +28,8 @@ struct StreamScratch {
   std::vector<float> floats;
 };
 
-void score_chunk(const FlatPlan& plan, std::size_t place, std::size_t n, FlatQuery& query, float* scores,
-                 BlockTopK& top) {
+void score_chunk(const FlatPlan& plan, std::size_t place, std::size_t n, FlatQuery& query,
+                 float* scores, BlockTopK& top) {
   if (plan.listed()) {
     query.ids(plan.at().store->codes.data(), plan.list() + place, n, scores);
     top.push_ids(scores, n, plan.list() + place);
@@ -113,7 +112,8 @@ void FlatParts::merge(const RunOptions& run) {
 void stream_places(const FlatSearch& search, std::size_t q, std::size_t first, std::size_t last,
                    FlatQuery& query, BlockTopK& top) {
   std::vector<float> floats;
-  query.prepare(search.plan.codec(), search.metric, query_rows(search.queries, q, q + 1, search.unit(), floats));
+  query.prepare(search.plan.codec(), search.metric,
+                query_rows(search.queries, q, q + 1, search.unit(), floats));
   top.reset(search.want);
   float scores[kChunkRows];
   for (std::size_t place = first; place < last; place += kChunkRows) {
@@ -131,11 +131,10 @@ void stream(const FlatSearch& search, const RunOptions& run) {
   const std::size_t group = std::clamp<std::size_t>((count + threads - 1) / threads, 1, kGroup);
   const std::size_t groups = (count + group - 1) / group;
   const std::size_t for_threads = groups >= threads ? 1 : (threads + groups - 1) / groups;
-  const std::size_t for_cancelling = bytes / (kTaskBytes / group) + 1;
-  FlatParts parts(search, std::max(for_cancelling, std::min(for_threads, bytes / kRangeBytes + 1)));
+  FlatParts parts(search, std::min(for_threads, bytes / kRangeBytes + 1));
 
   const std::size_t tasks = groups * parts.ranges();
-  Ticker ticker(run, "searching", tasks);
+  Comparisons counted(run, std::uint64_t{count} * plan.places());
   const auto task_of = [&](std::size_t task) {
     thread_local StreamScratch scratch;
     const std::size_t range = task % parts.ranges();
@@ -144,7 +143,8 @@ void stream(const FlatSearch& search, const RunOptions& run) {
     while (scratch.tops.size() < n) scratch.tops.emplace_back(0, kernels::active().below);
     const std::size_t rows = chunk_rows(plan, n);
     if (scratch.scores.size() < rows) scratch.scores.resize(rows);
-    const float* floats = query_rows(search.queries, first_query, first_query + n, search.unit(), scratch.floats);
+    const float* floats =
+        query_rows(search.queries, first_query, first_query + n, search.unit(), scratch.floats);
     for (std::size_t q = 0; q < n; ++q) {
       scratch.queries[q].prepare(plan.codec(), search.metric, floats + q * search.queries.cols);
       scratch.tops[q].reset(search.want);
@@ -155,6 +155,7 @@ void stream(const FlatSearch& search, const RunOptions& run) {
       for (std::size_t q = 0; q < n; ++q) {
         score_chunk(plan, place, chunk, scratch.queries[q], scratch.scores.data(), scratch.tops[q]);
       }
+      counted.add(n * chunk);
     }
     for (std::size_t q = 0; q < n; ++q) {
       parts.put(first_query + q, range, scratch.tops[q].finish(), scratch.queries[q]);
@@ -165,7 +166,7 @@ void stream(const FlatSearch& search, const RunOptions& run) {
       [&](std::size_t begin, std::size_t end, unsigned) {
         for (std::size_t task = begin; task < end; ++task) task_of(task);
       },
-      tasks > 1 ? &ticker : nullptr);
+      small ? nullptr : counted.ticker());
   parts.merge(run);
 }
 
@@ -185,7 +186,8 @@ void FlatIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64_t
 
   const indexes::FlatPlan plan(*this, allowed);
   const std::size_t most = plan.count();
-  const std::size_t want = std::min(most, most != 0 && !plan.at().ascending && k < most ? k + 1 : k);
+  const std::size_t want =
+      std::min(most, most != 0 && !plan.at().ascending && k < most ? k + 1 : k);
   const indexes::FlatSearch search{plan, metric, queries, ids, distances, want};
   if (most == 0) {
     search.nothing();
@@ -196,8 +198,8 @@ void FlatIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64_t
   }
 }
 
-RangeResult FlatIndex::Impl::range_search(const VectorsView& queries, float radius, const Allowed& allowed,
-                                          const RunOptions& run) const {
+RangeResult FlatIndex::Impl::range_search(const VectorsView& queries, float radius,
+                                          const Allowed& allowed, const RunOptions& run) const {
   if (queries.cols != dim) throw DimensionError("queries", queries.cols, dim);
   if (std::isnan(radius)) throw ArgumentError("radius is nan; wanted a number");
   check_rows(queries, "queries", unit(), run);
@@ -208,9 +210,10 @@ RangeResult FlatIndex::Impl::range_search(const VectorsView& queries, float radi
 
   using Found = std::vector<std::pair<float, std::int64_t>>;
   const std::size_t ranges = plan.places() * plan.codec().stride() / indexes::kRangeBytes + 1;
-  const std::size_t split = queries.rows >= workers(run) ? 1 : std::min<std::size_t>(ranges, workers(run));
+  const std::size_t split =
+      queries.rows >= workers(run) ? 1 : std::min<std::size_t>(ranges, workers(run));
   std::vector<Found> parts(queries.rows * split);
-  Ticker ticker(run, "searching", parts.size());
+  indexes::Comparisons counted(run, std::uint64_t{queries.rows} * plan.places());
   parallel_for(
       parts.size(), 1, run,
       [&](std::size_t begin, std::size_t end, unsigned) {
@@ -219,17 +222,18 @@ RangeResult FlatIndex::Impl::range_search(const VectorsView& queries, float radi
         for (std::size_t part = begin; part < end; ++part) {
           const std::size_t q = part / split;
           const std::size_t range = part % split;
-          query.prepare(plan.codec(), metric, indexes::query_rows(queries, q, q + 1, unit(), floats));
+          query.prepare(plan.codec(), metric,
+                        indexes::query_rows(queries, q, q + 1, unit(), floats));
           indexes::Reached reached;
-          indexes::collect(plan, query, plan.places() * range / split, plan.places() * (range + 1) / split, radius,
-                           reached);
+          indexes::collect(plan, query, plan.places() * range / split,
+                           plan.places() * (range + 1) / split, radius, reached, &counted);
           for (std::size_t i = 0; i < reached.rows.size(); ++i) {
             parts[part].emplace_back(reached.distances[i], plan.at().id(reached.rows[i]));
           }
           if (split == 1) std::sort(parts[part].begin(), parts[part].end());
         }
       },
-      &ticker);
+      counted.ticker());
   std::size_t total = 0;
   for (const Found& part : parts) total += part.size();
   result.ids.reserve(total);

@@ -5,17 +5,17 @@
 //
 //   Let |s' - s| <= E bound the rounding of a tile score, |d' - d| <= K that of a distance, and let
 //   k rows have tile scores <= b. A row whose tile score is above b + margin is farther, by its
-//   computed distance, than each of those k rows, if margin >= 2 (E + K) with d = s (inner product),
-//   or margin >= 2 E + K with d = 2 s + |q|^2.
+//   computed distance, than each of those k rows, if margin >= 2 (E + K) with d = s (inner
+//   product), or margin >= 2 E + K with d = 2 s + |q|^2.
 //
-// The answer is then that of stream(), bit for bit. With u = 2^-24 the unit roundoff, g = (dim + 16) u
-// and w a bound of the rows' length, sums of dim products give
+// The answer is then that of stream(), bit for bit. With u = 2^-24 the unit roundoff, g = (dim +
+// 16) u and w a bound of the rows' length, sums of dim products give
 //   inner product: E, K <= g |q| w,                        margin = 4 g |q| w
 //   L2:            E <= g (w^2 + |q| w), K <= g (|q| + w)^2,  margin = 3 g (|q| + w)^2
 // (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). Scalar codes multiply a
-// query with lower + delta * code in two parts, each as long as w = (|lower| + 255 delta) sqrt(dim).
-// Where more rows lie within the margin than a buffer holds, or numbers leave the range of floats,
-// the query is streamed.
+// query with lower + delta * code in two parts, each as long as w = (|lower| + 255 delta)
+// sqrt(dim). Where more rows lie within the margin than a buffer holds, or numbers leave the range
+// of floats, the query is streamed.
 
 #include <algorithm>
 #include <cmath>
@@ -36,13 +36,15 @@ using kernels::TileKernel;
 using kernels::TileTop;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kBlockBytes = std::size_t{256} << 10;  // of float rows: a quarter of a second cache
+constexpr std::size_t kBlockBytes = std::size_t{256}
+                                    << 10;  // of float rows: a quarter of a second cache
 constexpr std::size_t kMostBlockRows = 512;
-constexpr std::size_t kSlack = 512;                          // candidates kept beyond 2 k before giving up
+constexpr std::size_t kSlack = 512;  // candidates kept beyond 2 k before giving up
 constexpr std::size_t kTaskBytes = std::size_t{16} << 20;    // of panels and buffers
-constexpr double kTaskSteps = 8e9;                           // multiplications; more are slow to cancel
 
-constexpr std::size_t round_up(std::size_t n, std::size_t step) { return (n + step - 1) / step * step; }
+constexpr std::size_t round_up(std::size_t n, std::size_t step) {
+  return (n + step - 1) / step * step;
+}
 
 /// Sizes of one call.
 struct Layout {
@@ -57,7 +59,9 @@ struct Layout {
     // An odd number of lines: buffers of neighbouring queries do not compete for the same sets.
     room = round_up(limit + block + 16, 32) + 16;
   }
-  std::size_t panel_bytes() const { return width * (dim * sizeof(float) + room * (sizeof(float) + sizeof(std::uint32_t))); }
+  std::size_t panel_bytes() const {
+    return width * (dim * sizeof(float) + room * (sizeof(float) + sizeof(std::uint32_t)));
+  }
 
   const TileKernel& kernel;
   std::size_t dim;
@@ -79,7 +83,8 @@ class Block {
         scalar_(search.plan.codec().kind() == CodecKind::kSq8),
         in_place_(search.plan.codec().kind() == CodecKind::kFloat32 && !search.plan.listed()),
         floats_(Buffer::allocate(in_place_ ? 0 : layout.block * layout.stride * sizeof(float))),
-        codes_(Buffer::allocate(search.plan.listed() ? layout.block * search.plan.codec().stride() : 0)),
+        codes_(Buffer::allocate(search.plan.listed() ? layout.block * search.plan.codec().stride()
+                                                     : 0)),
         zeros_(Buffer::allocate((layout.dim + 16) * sizeof(float))),
         norms_(layout.block),
         bias_(layout.block) {}
@@ -101,9 +106,10 @@ class Block {
       read_heads(codes, code_bytes, n);
     } else {
       // Distances from nowhere: the kernel of squared L2 gives the squared lengths.
-      const auto lengths = kernels::active().row(RowType::kF32).block[static_cast<std::size_t>(kernels::Rank::kL2)];
-      lengths(zeros_.data(), reinterpret_cast<const std::byte*>(rows_), stride_ * sizeof(float), n, layout_.dim,
-              norms_.data());
+      const auto lengths =
+          kernels::active().row(RowType::kF32).block[static_cast<std::size_t>(kernels::Rank::kL2)];
+      lengths(zeros_.data(), reinterpret_cast<const std::byte*>(rows_), stride_ * sizeof(float), n,
+              layout_.dim, norms_.data());
       for (std::size_t r = 0; r < n; ++r) lengthen(norms_[r]);
     }
     for (std::size_t r = 0; r < n; ++r) bias_[r] = l2_ ? 0.5f * norms_[r] : 0.0f;
@@ -116,7 +122,9 @@ class Block {
   /// At least the length of every row loaded so far; infinity if any is beyond floats.
   double reach() const noexcept {
     // 1.01: the squares were added in float; 1e-37 for each of them may have underflowed.
-    return finite_ ? std::sqrt(1.01 * static_cast<double>(most_) + 1e-37 * static_cast<double>(layout_.dim)) : kInfinity;
+    return finite_ ? std::sqrt(1.01 * static_cast<double>(most_) +
+                               1e-37 * static_cast<double>(layout_.dim))
+                   : kInfinity;
   }
 
  private:
@@ -164,7 +172,8 @@ class Block {
 /// The candidates of a group of queries among a range of places.
 class Group {
  public:
-  Group(const FlatSearch& search, const Layout& layout, std::size_t first_query, std::size_t queries)
+  Group(const FlatSearch& search, const Layout& layout, std::size_t first_query,
+        std::size_t queries)
       : search_(search),
         layout_(layout),
         first_query_(first_query),
@@ -178,7 +187,7 @@ class Group {
     pack();
   }
 
-  void scan(std::size_t first, std::size_t last) {
+  void scan(std::size_t first, std::size_t last, Comparisons& counted) {
     Block block(search_, layout_);
     double reach = 0.0;
     for (std::size_t place = first; place < last;) {
@@ -197,6 +206,7 @@ class Group {
         }
       }
       place += n;
+      counted.add(n * queries_);
     }
   }
 
@@ -210,15 +220,17 @@ class Group {
     float* distances = scores_of(q);
     const FlatPlan& plan = search_.plan;
     for (std::uint32_t i = 0; plan.listed() && i < count; ++i) rows[i] = plan.row(rows[i]);
-    query.prepare(plan.codec(), search_.metric, query_rows(search_.queries, first_query_ + q, first_query_ + q + 1,
-                                                          search_.unit(), floats_));
+    query.prepare(plan.codec(), search_.metric,
+                  query_rows(search_.queries, first_query_ + q, first_query_ + q + 1,
+                             search_.unit(), floats_));
     query.ids(plan.at().store->codes.data(), rows, count, distances);
     top.reset(search_.want);
     top.push_ids(distances, count, rows);
     hits = &top.finish();
     // Distances that were cut off at zero tie with more rows than their scores tell.
     const bool cut = search_.unit() || plan.codec().kind() == CodecKind::kSq8;
-    return !(cut && hits->size() == search_.want && hits->back().distance == 0.0f && state_[q].dropped);
+    return !(cut && hits->size() == search_.want && hits->back().distance == 0.0f &&
+             state_[q].dropped);
   }
 
  private:
@@ -232,27 +244,37 @@ class Group {
   };
 
   std::size_t panel_floats() const { return layout_.dim * layout_.width; }
-  float* panel(std::size_t p) { return reinterpret_cast<float*>(packed_.mutable_data()) + p * panel_floats(); }
-  float* scores_of(std::size_t q) { return reinterpret_cast<float*>(scores_.mutable_data()) + q * layout_.room; }
+  float* panel(std::size_t p) {
+    return reinterpret_cast<float*>(packed_.mutable_data()) + p * panel_floats();
+  }
+  float* scores_of(std::size_t q) {
+    return reinterpret_cast<float*>(scores_.mutable_data()) + q * layout_.room;
+  }
   std::uint32_t* rows_of(std::size_t q) {
     return reinterpret_cast<std::uint32_t*>(rows_.mutable_data()) + q * layout_.room;
   }
-  std::uint32_t& count_of(std::size_t q) { return tops_[q / layout_.width].count[q % layout_.width]; }
-  float& threshold_of(std::size_t q) { return tops_[q / layout_.width].threshold[q % layout_.width]; }
+  std::uint32_t& count_of(std::size_t q) {
+    return tops_[q / layout_.width].count[q % layout_.width];
+  }
+  float& threshold_of(std::size_t q) {
+    return tops_[q / layout_.width].threshold[q % layout_.width];
+  }
 
   void pack() {
     const std::vector<float>& mean = search_.plan.codec().mean();
     const bool centred = !mean.empty() && search_.metric == Metric::kL2;
     double mean2 = 0.0;  // <q, mean> is added to each inner product, and rounds it
-    for (std::size_t i = 0; !centred && i < mean.size(); ++i) mean2 += static_cast<double>(mean[i]) * mean[i];
+    for (std::size_t i = 0; !centred && i < mean.size(); ++i)
+      mean2 += static_cast<double>(mean[i]) * mean[i];
     mean_ = std::sqrt(mean2);
     std::vector<float> own(centred ? layout_.width * layout_.dim : 0);
     for (std::size_t p = 0; p < panels_; ++p) {
       const std::size_t from = p * layout_.width;
       const std::size_t n = std::min(layout_.width, queries_ - from);
-      const float* floats = query_rows(search_.queries, first_query_ + from, first_query_ + from + n, search_.unit(),
-                                       floats_);
-      for (std::size_t i = 0; centred && i < n * layout_.dim; ++i) own[i] = floats[i] - mean[i % layout_.dim];
+      const float* floats = query_rows(search_.queries, first_query_ + from,
+                                       first_query_ + from + n, search_.unit(), floats_);
+      for (std::size_t i = 0; centred && i < n * layout_.dim; ++i)
+        own[i] = floats[i] - mean[i % layout_.dim];
       const float* packed = centred ? own.data() : floats;
       layout_.kernel.pack(packed, layout_.dim, n, layout_.dim, panel(p));
       for (std::size_t q = 0; q < layout_.width; ++q) {
@@ -280,7 +302,8 @@ class Group {
     for (std::size_t q = 0; q < queries_; ++q) {
       State& s = state_[q];
       const double sum = s.length + reach + mean_;
-      double margin = search_.metric == Metric::kL2 ? 3.0 * unit * sum * sum : 4.0 * unit * s.length * (reach + mean_);
+      double margin = search_.metric == Metric::kL2 ? 3.0 * unit * sum * sum
+                                                    : 4.0 * unit * s.length * (reach + mean_);
       if (search_.unit()) margin += 8.0 * 0x1.0p-24;  // 1 - cosine rounds once more
       s.margin = static_cast<float>(margin + tiny);
       if (!(sum * sum < 1e37)) lose(q);  // partial sums may overflow
@@ -354,15 +377,13 @@ void tile(const FlatSearch& search, const RunOptions& run) {
   else groups = panels;
   const std::size_t each = (panels + groups - 1) / groups;
   groups = (panels + each - 1) / each;
-  const double steps = static_cast<double>(search.plan.places()) * static_cast<double>(layout.dim) *
-                       static_cast<double>(each * layout.width);
-  const std::size_t for_cancelling = static_cast<std::size_t>(steps / kTaskSteps) + 1;
   const std::size_t blocks = search.plan.places() / (4 * layout.block) + 1;
-  const std::size_t for_threads = groups >= threads ? 1 : std::min<std::size_t>(blocks, (threads + groups - 1) / groups);
-  FlatParts parts(search, std::max(for_cancelling, for_threads));
+  const std::size_t for_threads =
+      groups >= threads ? 1 : std::min<std::size_t>(blocks, (threads + groups - 1) / groups);
+  FlatParts parts(search, for_threads);
 
   const std::size_t tasks = groups * parts.ranges();
-  Ticker ticker(run, "searching", tasks);
+  Comparisons counted(run, std::uint64_t{count} * search.plan.places());
   parallel_for(
       tasks, 1, run,
       [&](std::size_t begin, std::size_t end, unsigned) {
@@ -375,7 +396,7 @@ void tile(const FlatSearch& search, const RunOptions& run) {
           const std::size_t first = parts.begin(range);
           const std::size_t last = parts.begin(range + 1);
           Group group(search, layout, first_query, queries);
-          group.scan(first, last);
+          group.scan(first, last, counted);
           for (std::size_t q = 0; q < queries; ++q) {
             const std::vector<Hit>* hits = nullptr;
             if (!group.finish(q, query, top, hits)) {
@@ -386,7 +407,7 @@ void tile(const FlatSearch& search, const RunOptions& run) {
           }
         }
       },
-      tasks > 1 ? &ticker : nullptr);
+      counted.ticker());
   parts.merge(run);
 }
 
