@@ -166,15 +166,15 @@ class Builder {
         publish_(publish),
         run_(run),
         quiet_{run.threads, {}},
+        before_(at.rows),
+        ticker_(run, "inserting", total - at.rows),
         selectors_(workers(run)) {}
 
   void insert_all() {
-    const std::uint32_t before = at_.rows;
-    Ticker ticker(run_, "inserting", total_ - before);
     while (at_.rows < total_) {
       const std::size_t size = std::clamp<std::size_t>(at_.rows / kBatchShare, 1, kMaxBatch);
       insert_batch(static_cast<std::uint32_t>(std::min<std::size_t>(at_.rows + size, total_)));
-      ticker.at(at_.rows - before);
+      ticker_.at(at_.rows - before_);
     }
   }
 
@@ -191,19 +191,21 @@ class Builder {
     if (first > 0) {
       if (found_.size() < size) found_.resize(size);
       // A stop in here leaves the graph as the last batch left it.
-      parallel_for(size, 4, run_, [&](std::size_t begin, std::size_t end, unsigned w) {
+      const auto find = [&](std::size_t begin, std::size_t end, unsigned w) {
         const auto walk = index_.walks.take();
         for (std::size_t i = begin; i < end; ++i) {
           find_neighbours(static_cast<std::uint32_t>(first + i), tower_of_[i], *walk,
                           selectors_[w], found_[i]);
         }
-      });
+      };
+      parallel_for(size, 4, run_, find, &ticker_, first - before_);
       introduce(first, size);
-      parallel_for(size, 16, run_, [&](std::size_t begin, std::size_t end, unsigned w) {
+      const auto choose = [&](std::size_t begin, std::size_t end, unsigned w) {
         for (std::size_t i = begin; i < end; ++i) {
           choose_base(static_cast<std::uint32_t>(first + i), selectors_[w], found_[i]);
         }
-      });
+      };
+      parallel_for(size, 16, quiet_, choose);
       // From here on lists of older rows change, so nothing may interrupt.
       for (std::uint32_t level = 0; level <= std::min(top, at_.top); ++level) {
         link_back(level, size);
@@ -348,6 +350,8 @@ class Builder {
   const bool publish_;
   const RunOptions& run_;
   const RunOptions quiet_;
+  const std::uint32_t before_;
+  Ticker ticker_;
   std::vector<Selector> selectors_;
   std::vector<std::uint32_t> tower_of_;  ///< by row of the batch
   std::vector<Found> found_;             ///< by row of the batch

@@ -134,15 +134,19 @@ void HnswIndex::Impl::fill(State& state, const Codec& codec, std::uint32_t first
                            const VectorsView& rows, const RunOptions& run) const {
   std::byte* codes = state.codes.mutable_data();
   std::byte* fine = refine ? state.refine.mutable_data() : nullptr;
-  parallel_for(rows.rows, 256, run, [&](std::size_t begin, std::size_t end, unsigned) {
+  Ticker ticker(run, "encoding", rows.rows);
+  const auto piece = [&](std::size_t begin, std::size_t end, unsigned) {
     std::vector<float> floats((end - begin) * dim);
     read_rows(rows, begin, end, floats.data(), dim);
     if (unit()) normalize_rows(floats.data(), end - begin, dim, dim);
     const std::size_t row = first + begin;
-    codec.encode(floats.data(), dim, end - begin, codes + row * codec.stride());
-    if (refine) refine->encode(floats.data(), dim, end - begin, fine + row * refine->stride());
+    codec.encode(floats.data(), dim, end - begin, codes + row * codec.stride(), begin);
+    if (refine) {
+      refine->encode(floats.data(), dim, end - begin, fine + row * refine->stride(), begin);
+    }
     clear_links(state, row, first + end);
-  });
+  };
+  parallel_for(rows.rows, 256, run, piece, &ticker);
 }
 
 void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run) {

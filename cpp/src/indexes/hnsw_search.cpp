@@ -262,7 +262,8 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   if (queries.rows == 1) {
     piece(0, 1, 0);
   } else {
-    parallel_for(queries.rows, 16, run, piece);
+    Ticker ticker(run, "searching", queries.rows);
+    parallel_for(queries.rows, 16, run, piece, &ticker);
   }
 }
 

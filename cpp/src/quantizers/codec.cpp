@@ -92,6 +92,19 @@ void fail_whole(const char* what, std::size_t row, std::size_t col, float got, C
                       (kind == CodecKind::kInt8 ? "-128 to 127" : "0 to 255"));
 }
 
+// float16 ends at 65504; from 65520 on a number would round to infinity.
+void check_half(const float* row, std::size_t dim, const char* what, std::size_t row_number) {
+  float largest = 0;
+  for (std::size_t d = 0; d < dim; ++d) largest = std::max(largest, std::fabs(row[d]));
+  if (largest < 65520.0f) return;
+  for (std::size_t d = 0; d < dim; ++d) {
+    if (std::fabs(row[d]) < 65520.0f) continue;
+    throw ArgumentError(std::string(what) + ": row " + std::to_string(row_number) + ", column " +
+                        std::to_string(d) + " is " + std::to_string(row[d]) +
+                        "; float16 holds magnitudes up to 65504");
+  }
+}
+
 // Writes bytes; throws on the first value that is not one.
 void to_bytes(const float* row, std::size_t dim, CodecKind kind, const char* what,
               std::size_t row_number, std::uint8_t* out) {
@@ -175,6 +188,7 @@ void Codec::encode(const float* rows, std::size_t in_stride, std::size_t n, std:
         std::memcpy(to, row, dim_ * 4);
         break;
       case CodecKind::kFloat16:
+        check_half(row, dim_, "vectors", first_row + r);
         table.to_f16(row, dim_, reinterpret_cast<std::uint16_t*>(to));
         break;
       case CodecKind::kBfloat16:
