@@ -25,10 +25,11 @@ constexpr std::uint64_t kAvx512Bits = kAvx2Bits | kAvx512f | kAvx512bw | kAvx512
 #endif
 
 // Best first; the first one this CPU can run wins. A row names a narrower function where the wide
-// one does not pay. Zen 4, rows of 784 dimensions in the first cache, ns a row, 512 against 256 bits:
-// f32 scan 39/42, gather 33/34; f16 scan 34/44, gather 33/28 (equal from memory; scan and gather must
-// agree in every bit, so they stay together); bf16 scan 35/49, gather 32/38; i8 20/29, 15/18;
-// sq8 34/48, 30/36; sq8 integer 11/22, 9/16; sq4 integer 12/12, 10/10.5 (128: 3.2/2.9, 2.6/2.8).
+// one does not pay. Zen 4, rows of 784 dimensions in the first cache, ns a row, 512 against 256
+// bits: f32 scan 39/42, gather 33/34; f16 scan 34/44, gather 33/28 (equal from memory; scan and
+// gather must agree in every bit, so they stay together); bf16 scan 35/49, gather 32/38; i8 20/29,
+// 15/18; sq8 34/48, 30/36; sq8 integer 11/22, 9/16; sq4 integer 12/12, 10/10.5 (128 dimensions:
+// 3.2/2.9, 2.6/2.8).
 const Table kTables[] = {
 #if defined(VICINAL_X86_64)
     {"avx512vnni",
