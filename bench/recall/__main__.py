@@ -21,6 +21,11 @@ def main() -> int:
     )
     parser.add_argument("--flat", action="store_true", help="exact search instead of graphs")
     parser.add_argument("--single", action="store_true", help="one call per query, not one batch")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count processor time, not wall time: a makeshift for a busy machine",
+    )
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved repeats (default 5)")
     parser.add_argument("--queries", type=int, help="use only the first so many")
@@ -41,6 +46,7 @@ def main() -> int:
         k=options.k,
         rounds=options.rounds,
         single=options.single,
+        cpu_time=options.cpu_time,
         max_queries=options.queries,
         build_threads=options.build_threads,
         cache=options.cache,

@@ -175,6 +175,7 @@ def main() -> int:
     parser.add_argument("--parts", default="graph,flat,face", help="which bars (graph,flat,face)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int)
+    parser.add_argument("--cpu-time", action="store_true", help="as for python -m bench.recall")
     parser.add_argument("--build-threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="as for python -m bench.recall")
     parser.add_argument("--open-file", type=Path, help="keep the 500k x 128 index here")
@@ -183,6 +184,7 @@ def main() -> int:
 
     settings = Settings(
         rounds=options.rounds,
+        cpu_time=options.cpu_time,
         max_queries=options.queries,
         build_threads=options.build_threads,
         cache=options.cache,
@@ -190,6 +192,7 @@ def main() -> int:
     )
     parts = options.parts.split(",")
     checks: list[Check] = []
+    print(report.how(settings))  # before: its load is not ours
     before = machine_numbers(options.machine if "flat" in parts else None)
     for data in options.data:
         if "graph" in parts:
@@ -214,7 +217,6 @@ def main() -> int:
                 report.append_json(options.json, data.stem, results, settings)
     if "face" in parts:
         checks += face_checks(options.open_file)
-    print(report.how(settings))
     head = ["bar", "on", "measured", "wanted", "verdict", ""]
     print(report.columns([head, *[check.row() for check in checks]]))
     return 0

@@ -25,17 +25,27 @@ def machine() -> dict[str, Any]:
                 break
     except OSError:
         pass
-    return {"cpu": model, "cpus": os.cpu_count(), "system": platform.platform(terse=True)}
+    return {
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
 
 
 def how(settings: Settings) -> str:
     here = machine()
     call = "one call per query" if settings.single else "all queries in one call"
+    busy = ""
+    if here["load"] is not None and here["load"] > 0.7 * (here["cpus"] or 1):
+        busy = f"\nThe machine is busy (load {here['load']:.1f}): these numbers are no evidence."
+    if settings.cpu_time:
+        busy += "\nThroughput by processor time, not by wall time."
     return (
         f"{here['cpu']}, {here['cpus']} CPUs. Search: one thread pinned to one CPU, {call};\n"
         f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds, "
         f"contenders interleaved, each in its own process.\nAll get the same float32 rows. "
-        f"Build: {settings.build_threads} threads."
+        f"Build: {settings.build_threads} threads.{busy}"
     )
 
 
@@ -133,6 +143,7 @@ def append_json(path: Path, name: str, results: Sequence[Result], settings: Sett
                 "k": settings.k,
                 "rounds": settings.rounds,
                 "single": settings.single,
+                "cpu_time": settings.cpu_time,
                 "build": result.build,
                 "points": [
                     {"ef": p.ef, "recall": p.recall, "queries_per_second": p.rates}

@@ -22,6 +22,7 @@ class Settings:
     k: int = 10
     rounds: int = 5
     single: bool = False
+    cpu_time: bool = False
     max_queries: int | None = None
     build_threads: int = 2
     cache: Path | None = None
@@ -107,10 +108,12 @@ def _flat_curve(points: Sequence[Point]) -> bool:
 def _one_round(worker: Worker, result: Result, settings: Settings) -> None:
     for point in result.points:
         queries = settings.max_queries or (FLAT_BATCH if result.exact else 1_000_000)
-        seconds = worker.call("seconds", settings.k, point.ef, queries, settings.single)
+        how = (settings.single, settings.cpu_time)
+        seconds = worker.call("seconds", settings.k, point.ef, queries, *how)
         point.rates.append(worker.call("count", queries) / seconds)
     if result.exact:
-        seconds = worker.call("seconds", settings.k, settings.k, FLAT_SINGLE, True)
+        how = (True, settings.cpu_time)
+        seconds = worker.call("seconds", settings.k, settings.k, FLAT_SINGLE, *how)
         result.single_rates.append(FLAT_SINGLE / seconds)
 
 
