@@ -1,4 +1,4 @@
-# GoogleTest: GTest::gtest and GTest::gtest_main. Tried in this order:
+# GoogleTest: GTest::gtest, GTest::gmock and GTest::gtest_main. Tried in this order:
 #   1. the system's package, found by find_package;
 #   2. the sources Debian and Ubuntu install under /usr/src (what a cross build uses), or those that
 #      FETCHCONTENT_SOURCE_DIR_GOOGLETEST names;
@@ -11,7 +11,10 @@ set(VICINAL_GOOGLETEST_URL
 set(VICINAL_GOOGLETEST_SHA256 81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2)
 
 # A thread sanitizer run needs GoogleTest itself instrumented: its locks are otherwise invisible.
-if(NOT VICINAL_SANITIZE MATCHES thread AND NOT FETCHCONTENT_SOURCE_DIR_GOOGLETEST)
+# Debian's package of GTest can be there without that of GMock; its targets are then half a set.
+find_library(VICINAL_GMOCK_LIBRARY gmock)
+if(VICINAL_GMOCK_LIBRARY AND NOT VICINAL_SANITIZE MATCHES thread
+   AND NOT FETCHCONTENT_SOURCE_DIR_GOOGLETEST)
   find_package(GTest QUIET)
 endif()
 
@@ -63,12 +66,12 @@ function(vicinal_download_googletest out)
   endif()
   message(FATAL_ERROR
     "The C++ tests need GoogleTest, which is neither installed nor reachable. Install it:\n"
-    "  Debian, Ubuntu:  apt-get install libgtest-dev\n"
-    "  Fedora:          dnf install gtest-devel\n"
+    "  Debian, Ubuntu:  apt-get install libgmock-dev\n"
+    "  Fedora:          dnf install gmock-devel\n"
     "  macOS:           brew install googletest")
 endfunction()
 
-if(NOT TARGET GTest::gtest_main)
+if(NOT TARGET GTest::gmock)
   if(FETCHCONTENT_SOURCE_DIR_GOOGLETEST)
     set(source ${FETCHCONTENT_SOURCE_DIR_GOOGLETEST})
   elseif(EXISTS /usr/src/googletest/CMakeLists.txt)
@@ -78,11 +81,11 @@ if(NOT TARGET GTest::gtest_main)
   endif()
   message(STATUS "GoogleTest from ${source}")
   set(INSTALL_GTEST OFF)
-  set(BUILD_GMOCK OFF)
+  set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
   set(gtest_force_shared_crt ON)
   set(CMAKE_POLICY_VERSION_MINIMUM 3.10)  # its own lists ask for an older CMake than 4.x speaks
   add_subdirectory(${source} ${CMAKE_BINARY_DIR}/googletest/build EXCLUDE_FROM_ALL)
-  foreach(part gtest gtest_main)
+  foreach(part gtest gmock gtest_main)
     if(NOT TARGET GTest::${part})
       add_library(GTest::${part} ALIAS ${part})
     endif()
