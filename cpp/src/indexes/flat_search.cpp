@@ -19,7 +19,7 @@ constexpr std::size_t kGroup = 8;  // queries that share one reading of a chunk
 constexpr std::size_t kChunkRows = 1024;                     // at most
 constexpr std::size_t kChunkBytes = std::size_t{128} << 10;  // of codes: stays in the second cache
 constexpr std::size_t kRangeBytes = std::size_t{1} << 20;  // less is not worth waking a thread for
-constexpr std::size_t kTileQueries = 8;                      // fewer are streamed
+constexpr std::size_t kTileQueries = 10;                      // fewer are streamed
 
 struct StreamScratch {
   std::array<FlatQuery, kGroup> queries;
