@@ -183,6 +183,41 @@ TEST(Parallel, TickerSeesEveryRowOfSeveralCalls) {
   }
 }
 
+TEST(Parallel, LongPiecesCountAndPollInside) {
+  RunOptions run = with_threads(3);
+  const auto caller = std::this_thread::get_id();
+  std::uint64_t told = 0;
+  run.progress = [&](const Progress& p) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    told = p.done;
+    return true;
+  };
+  std::atomic<std::uint64_t> counter{0};
+  Ticker ticker(run, "testing", 300);
+  ticker.follow(counter);
+  const auto piece = [&](std::size_t, std::size_t, unsigned) {
+    for (int i = 0; i < 100; ++i) {
+      ++counter;
+      ticker.poll();  // from every thread: all but the caller's are silent
+    }
+  };
+  parallel_for(3, 1, run, piece, &ticker);
+  EXPECT_EQ(told, 300u);
+}
+
+TEST(Parallel, NestedCallsLeaveTheCallbackAlone) {
+  RunOptions run = with_threads(3);
+  run.progress = [](const Progress&) {
+    ADD_FAILURE() << "called";
+    return false;
+  };
+  parallel_for(3, 1, with_threads(3), [&](std::size_t, std::size_t, unsigned) {
+    Ticker inner(run, "testing", 10);
+    parallel_for(10, 1, run, [](std::size_t, std::size_t, unsigned) {}, &inner);
+    inner.at(10);
+  });
+}
+
 TEST(Parallel, ShortCallsDoNotDisturbTheCallback) {
   RunOptions run = with_threads(2);
   run.progress = [](const Progress&) {
