@@ -44,7 +44,7 @@ newest() {
 step_system() {
   if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     export DEBIAN_FRONTEND=noninteractive
-    local wanted=(g++ git ccache libgmock-dev googletest qemu-user g++-aarch64-linux-gnu binutils)
+    local wanted=(g++ git ccache libgmock-dev googletest libbenchmark-dev qemu-user g++-aarch64-linux-gnu binutils)
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
     local missing=() package version
     for package in "${wanted[@]}"; do
