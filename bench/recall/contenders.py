@@ -46,9 +46,9 @@ class Contender:
     def load(self, path: Path) -> None:
         raise NotImplementedError
 
-    def index_bytes(self) -> int | None:
-        """What the library says of itself; None: nothing, and the size of its file counts."""
-        return None
+    def index_bytes(self) -> int:
+        """What the library says of itself, or the size of its file."""
+        raise NotImplementedError
 
 
 class Hnswlib(Contender):
@@ -80,6 +80,9 @@ class Hnswlib(Contender):
 
     def load(self, path: Path) -> None:
         self.index.load_index(str(path))
+
+    def index_bytes(self) -> int:
+        return int(self.index.index_file_size())
 
 
 class Faiss(Contender):
@@ -123,6 +126,9 @@ class Faiss(Contender):
     def load(self, path: Path) -> None:
         self.index = self.faiss.read_index(str(path))
 
+    def index_bytes(self) -> int:
+        return len(self.faiss.serialize_index(self.index))
+
 
 class Usearch(Contender):
     package = "usearch"
@@ -157,7 +163,7 @@ class Usearch(Contender):
     def load(self, path: Path) -> None:
         self.index.load(str(path))
 
-    def index_bytes(self) -> int | None:
+    def index_bytes(self) -> int:
         return int(self.index.memory_usage)
 
 
@@ -203,7 +209,7 @@ class Vicinal(Contender):
     def load(self, path: Path) -> None:
         self.index = self.vicinal.open(path)
 
-    def index_bytes(self) -> int | None:
+    def index_bytes(self) -> int:
         return int(self.index.memory().total)
 
 

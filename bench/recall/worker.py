@@ -93,21 +93,24 @@ class _Lab:
         notes = cache / f"{stem}.json" if cache else None
         if file and notes and file.exists() and notes.exists():
             self.contender.load(file)
-            measured: dict[str, Any] = json.loads(notes.read_text())
+            measured: dict[str, Any] = {**json.loads(notes.read_text()), "from_cache": True}
         else:
             before = _status("VmRSS")
             _reset_peak()
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             self.contender.build(self.data.base, threads)
             seconds = time.perf_counter() - start
+            cpu = time.process_time() - cpu
             measured = {
                 "build_seconds": seconds,
+                "build_cpu_seconds": cpu,  # of all threads
                 "build_threads": threads,
                 "peak_growth_bytes": _status("VmHWM") - before,
                 "kept_growth_bytes": _status("VmRSS") - before,
                 "index_bytes": self.contender.index_bytes(),
                 "flags": self.contender.flags,
                 "version": self.contender.version,
+                "from_cache": False,
             }
             if file and notes:
                 file.parent.mkdir(parents=True, exist_ok=True)
