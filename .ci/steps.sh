@@ -44,7 +44,8 @@ newest() {
 step_system() {
   if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     export DEBIAN_FRONTEND=noninteractive
-    local wanted=(g++ git ccache libgmock-dev googletest libbenchmark-dev qemu-user g++-aarch64-linux-gnu binutils)
+    local wanted=(g++ git ccache libgmock-dev googletest libbenchmark-dev)
+    wanted+=(qemu-user g++-aarch64-linux-gnu binutils)
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
     local missing=() package version
     for package in "${wanted[@]}"; do
@@ -122,9 +123,10 @@ step_old_cpu() {
 }
 
 step_emulated_levels() {
-  local here level room
+  local here folder level room
   here=$(build/consumer/consumer levels)
-  for level in $(sed -n 's/^ *{"\([a-z0-9]*\)", .*/\1/p' cpp/src/kernels/dispatch.cpp); do
+  for folder in cpp/src/kernels/*/; do
+    level=$(basename "$folder")
     if grep -qx "$level" <<<"$here"; then
       echo "$level: runs here, tested natively"
     elif [[ $level == avx2 ]]; then
