@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -130,6 +131,7 @@ void stream(const FlatSearch& search, const RunOptions& run) {
   const unsigned threads = small ? 1 : workers(run);
   const std::size_t group = std::clamp<std::size_t>((count + threads - 1) / threads, 1, kGroup);
   const std::size_t groups = (count + group - 1) / group;
+  assert(groups > 0);  // no queries: search() has returned
   const std::size_t for_threads = groups >= threads ? 1 : (threads + groups - 1) / groups;
   FlatParts parts(search, std::min(for_threads, bytes / kRangeBytes + 1));
 
