@@ -21,20 +21,32 @@ namespace {
 
 /// The rows a call may return, if that is not all of them.
 struct Filter {
-  Bitmap rows;
+  Bitmap own;                       ///< the rows allowed, when the caller chose
+  const Bitmap* removed = nullptr;  ///< else all but these: nothing to build before each search
   std::size_t count = 0;
+
+  bool test(std::uint32_t row) const noexcept {
+    return removed != nullptr ? !removed->test(row) : own.test(row);
+  }
+  std::uint64_t word(std::size_t w) const noexcept {
+    return removed != nullptr ? ~removed->words()[w] : own.words()[w];
+  }
 };
 
 Filter filter_of(const Snapshot& at, const Allowed& allowed) {
-  Filter filter{Bitmap(at.rows), 0};
+  Filter filter;
+  if (allowed.everything()) {
+    filter.removed = at.dead.get();
+    filter.count = at.live();
+    return filter;
+  }
+  filter.own = Bitmap(at.rows);
   const auto admit = [&](std::uint32_t row) {
     if (at.dead && at.dead->test(row)) return;
-    filter.rows.set(row);
+    filter.own.set(row);
   };
   const State& state = *at.state;
-  if (allowed.everything()) {
-    for (std::uint32_t row = 0; row < at.rows; ++row) admit(row);
-  } else if (allowed.mask != nullptr) {
+  if (allowed.mask != nullptr) {
     for (std::uint32_t row = 0; row < at.rows; ++row) {
       const std::int64_t id = state.id(row);
       // An id from a damaged file may be negative; as unsigned it is beyond every mask.
@@ -56,7 +68,7 @@ Filter filter_of(const Snapshot& at, const Allowed& allowed) {
       if (wanted.find(state.id(row)) != kNoRow) admit(row);
     }
   }
-  filter.count = filter.rows.count();
+  filter.count = filter.own.count();
   return filter;
 }
 
@@ -140,7 +152,7 @@ class Searcher {
     for (double ef = 1.2 * static_cast<double>(ef_) / share;; ef *= 3) {
       if (ef * index_.params.links >= static_cast<double>(filter_->count)) break;
       walk(static_cast<std::size_t>(ef));
-      take([&](std::uint32_t row) { return filter_->rows.test(row); });
+      take([&](std::uint32_t row) { return filter_->test(row); });
       if (rows_.size() >= enough) return;
     }
     scan();
@@ -162,12 +174,13 @@ class Searcher {
       }
       n = 0;
     };
-    const auto& words = filter_->rows.words();
-    for (std::size_t w = 0; w < words.size(); ++w) {
-      if (words[w] == 0) continue;
-      for (std::uint32_t bit = 0; bit < 64; ++bit) {
-        if ((words[w] >> bit & 1) == 0) continue;
-        rows[n++] = static_cast<std::uint32_t>(w * 64) + bit;
+    for (std::uint32_t first = 0; first < at_.rows; first += 64) {
+      const std::uint64_t word = filter_->word(first / 64);
+      if (word == 0) continue;
+      const std::uint32_t most = std::min(64u, at_.rows - first);
+      for (std::uint32_t bit = 0; bit < most; ++bit) {
+        if ((word >> bit & 1) == 0) continue;
+        rows[n++] = first + bit;
         if (n == kBlock) flush();
       }
     }
