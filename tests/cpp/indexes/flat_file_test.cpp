@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <iterator>
 
 #include "indexes/flat_data.h"
@@ -19,7 +20,7 @@ class FlatFile : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = (std::filesystem::temp_directory_path() / (std::string("vicinal_flat_") + test->name()))
+    path_ = (std::filesystem::temp_directory_path() / ("vicinal_flat_" + std::to_string(std::random_device{}()) + test->name()))
                 .string();
   }
   void TearDown() override { std::remove(path_.c_str()); }

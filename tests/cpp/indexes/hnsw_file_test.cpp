@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "indexes/hnsw_data.h"
 #include "vicinal/errors.h"
@@ -18,7 +19,8 @@ using Ids = std::vector<std::int64_t>;
 class HnswFile : public testing::Test {
  protected:
   HnswFile() {
-    path_ = testing::TempDir() + "hnsw_file_test_" +
+    // Two runs of these tests may share a machine.
+    path_ = testing::TempDir() + "hnsw_file_test_" + std::to_string(std::random_device{}()) +
             testing::UnitTest::GetInstance()->current_test_info()->name();
   }
   ~HnswFile() override { std::filesystem::remove(path_); }
