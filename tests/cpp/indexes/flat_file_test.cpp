@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <iterator>
+#include <random>
 
 #include "indexes/flat_data.h"
 #include "vicinal/errors.h"
@@ -20,8 +20,8 @@ class FlatFile : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = (std::filesystem::temp_directory_path() / ("vicinal_flat_" + std::to_string(std::random_device{}()) + test->name()))
-                .string();
+    const std::string unique = std::to_string(std::random_device{}()) + test->name();
+    path_ = (std::filesystem::temp_directory_path() / ("vicinal_flat_" + unique)).string();
   }
   void TearDown() override { std::remove(path_.c_str()); }
 
