@@ -36,7 +36,7 @@ using kernels::TileKernel;
 using kernels::TileTop;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kBlockBytes = std::size_t{128} << 10;  // of float rows, beside a panel in cache
+constexpr std::size_t kBlockBytes = std::size_t{128} << 10;  // float rows, beside a panel in cache
 constexpr std::size_t kMostBlockRows = 512;
 constexpr std::size_t kSlack = 512;  // candidates kept beyond 2 k before giving up
 constexpr std::size_t kTaskBytes = std::size_t{16} << 20;    // of panels and buffers
