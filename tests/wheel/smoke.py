@@ -38,7 +38,7 @@ def check_search() -> None:
     graph = vicinal.HNSWIndex(dim=32, metric="l2")
     graph.add(rows)
     got = graph.search(queries, k=10, ef=400).ids
-    # ef is a fifth of the rows; measured: 200 of 200.
+    # ef is a fifth of the rows.
     found = sum(len(set(a) & set(b)) for a, b in zip(got.tolist(), want.tolist(), strict=True))
     assert found >= 198, f"the graph found {found} of 200 neighbours"
 
