@@ -71,7 +71,9 @@ def test_levels_export_only_their_own_namespace(level: str) -> None:
     for path in objects():
         if level_of(path) != level:
             continue
-        for line in run(tool("nm"), "-C", "--defined-only", "--extern-only", str(path)).splitlines():
+        for line in run(
+            tool("nm"), "-C", "--defined-only", "--extern-only", str(path)
+        ).splitlines():
             kind, _, name = line.partition(" ")[2].partition(" ")
             if not name.startswith(f"vicinal::kernels::{level}::"):
                 foreign.append(f"{path.name}: {kind} {name}")

@@ -20,8 +20,8 @@ struct Kind {
 
 class HnswSearchOf : public testing::TestWithParam<std::tuple<Kind, Metric>> {};
 
-// Measured, the least of three metrics: float32 0.998, float16 0.996, sq8 0.974, sq4 0.732; refined:
-// float16 0.998, sq8 0.994 and 0.996, sq4 0.999.
+// Measured, the least of three metrics: float32 0.998, float16 0.996, sq8 0.974, sq4 0.732;
+// refined: float16 0.998, sq8 0.994 and 0.996, sq4 0.999.
 TEST_P(HnswSearchOf, FindsWhatAnExhaustiveSearchFinds) {
   const auto [kind, metric] = GetParam();
   const Matrix rows = spread(4000, 24, 1), queries = spread(100, 24, 2);
