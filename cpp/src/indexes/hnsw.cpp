@@ -70,7 +70,9 @@ void HnswIndex::Impl::ensure_map() const {
     map_.reserve(now.at->live());
     for (std::uint32_t row = 0; row < now.at->rows; ++row) {
       if (now.at->dead && now.at->dead->test(row)) continue;
-      map_.insert(now.at->state->id(row), row);
+      // Only a damaged file holds negative ids; no caller can ask for them.
+      const std::int64_t id = now.at->state->id(row);
+      if (id >= 0) map_.insert(id, row);
     }
   }
   map_ready_ = true;
