@@ -170,7 +170,11 @@ step_docs() {
 
 step_address_sanitizer() { python3 tests/run.py --sanitize address; }
 
-step_thread_sanitizer() { python3 tests/run.py --sanitize thread; }
+# Those that run threads beside one another; the rest would only be slow.
+step_thread_sanitizer() {
+  python3 tests/run.py --sanitize thread \
+    --filter 'Parallel|Thread|IsTheSame|Stopped|HnswReorder|HnswRemove|FlatAdd|Checksum'
+}
 
 step_clang() { CXX=$(newest clang++) CXXFLAGS='' python3 tests/run.py --preset strict; }
 

@@ -63,7 +63,10 @@ class Ticker {
   /// they count, and poll, inside.
   void follow(const std::atomic<std::uint64_t>& counter) { counter_ = &counter; }
   /// Asks again, with what `done` was.
-  void poll() { at(last_); }
+  void poll() {
+    // On other threads not even what `done` was may be read.
+    if (run_ != nullptr && std::this_thread::get_id() == owner_) report(last_);
+  }
   /// The next report comes no sooner than a tenth of a second from now.
   void hold();
 
