@@ -1,47 +1,63 @@
-"""Measure recall against single-thread throughput: ``python -m bench.recall DATA [DATA ...]``."""
+"""Measure recall against throughput: ``python -m bench.recall DATA [DATA ...]``."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
-from . import contenders, report
-from .rounds import Settings, measure
+from . import datasets, machine, peers, report
+from .results import Record
+from .rounds import Settings
 
 
-def main() -> int:
+def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.recall", description=__doc__)
-    parser.add_argument("data", nargs="+", type=Path, help="npz or ann-benchmarks HDF5 files")
-    parser.add_argument(
-        "--only",
-        action="append",
-        metavar="NAME",
-        help=f"a contender, or the start of several names; of: {', '.join(contenders.MAKERS)}",
-    )
-    parser.add_argument("--flat", action="store_true", help="exact search instead of graphs")
-    parser.add_argument("--single", action="store_true", help="one call per query, not one batch")
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="count processor time, not wall time: a makeshift for a busy machine",
-    )
-    parser.add_argument("-k", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved repeats (default 5)")
-    parser.add_argument("--queries", type=int, help="use only the first so many")
-    parser.add_argument("--build-threads", type=int, default=2)
-    parser.add_argument(
-        "--cache", type=Path, help="folder that keeps other libraries' indexes between runs"
-    )
-    parser.add_argument("--build-only", action="store_true", help="fill the cache, search nothing")
-    parser.add_argument("--json", type=Path, help="append one JSON line per contender and data set")
-    options = parser.parse_args()
+    add = parser.add_argument
+    add("data", nargs="*", type=Path, help="npz or ann-benchmarks HDF5 files")
+    add("--peers", choices=("all", "graphs", "quick"), default="all", help="who (default all)")
+    add("--only", action="append", default=[], metavar="NAME",
+        help="a contender, or the start of several names")  # fmt: skip
+    add("--flat", action="store_true", help="exact search instead")
+    add("--list", action="store_true", help="print the names of the contenders and end")
+    add("--reference", metavar="NAME", help="ratios are to this one (hnswlib; faiss Flat)")
+    add("--adapters", action="append", default=[], type=Path, metavar="FILE.py",
+        help="adapters of your own: a file with a list called CONTENDERS")  # fmt: skip
+    add("--single", action="store_true", help="one call per query, not one batch")
+    add("--cpu-time", action="store_true",
+        help="count processor time, not wall time: a makeshift for a busy machine")  # fmt: skip
+    add("-k", type=int, default=10)
+    add("--rounds", type=int, default=5, help="interleaved repeats (default 5)")
+    add("--queries", type=int, default=2000, help="use at most so many (default 2000)")
+    add("--build-threads", type=int, default=2)
+    add("--search-threads", type=int, default=1)
+    add("--time-limit", type=float, default=900.0, help="seconds of a build (default 900)")
+    add("--search-limit", type=float, default=60.0, help="seconds of one search (default 60)")
+    add("--cache", type=Path, help="folder that keeps other libraries' indexes between runs")
+    add("--build-only", action="store_true", help="fill the cache, search nothing")
+    add("--machine", type=Path, help="the program vicinal_machine: its bounds go to the results")
+    add("--json", type=Path, help="append all that was measured, as JSON lines")
+    options = parser.parse_args(arguments)
+    if min(options.k, options.rounds, options.build_threads, options.search_threads) < 1:
+        parser.error("-k, --rounds and the threads are at least 1")
+    found = peers.known(options.adapters)
+    for file in [*options.data, *([options.machine] if options.machine else [])]:
+        if not file.is_file():
+            parser.error(f"no such file: {file}")
+    if options.list:
+        print("\n".join(found))
+        parser.exit()
+    if not options.data:
+        parser.error("name a data file, or --list")
+    options.names = peers.choose(found, "flat" if options.flat else options.peers, options.only)
+    if not options.names:
+        parser.error(f"no contender starts with {options.only}")
+    return options
 
-    names = contenders.FLATS if options.flat else contenders.GRAPHS
-    if options.only:
-        names = [n for n in contenders.MAKERS if any(n.startswith(o) for o in options.only)]
-        if not names:
-            parser.error(f"no contender starts with {options.only}")
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
     settings = Settings(
         k=options.k,
         rounds=options.rounds,
@@ -49,17 +65,29 @@ def main() -> int:
         cpu_time=options.cpu_time,
         max_queries=options.queries,
         build_threads=options.build_threads,
+        search_threads=options.search_threads,
+        time_limit=options.time_limit,
+        search_limit=options.search_limit,
         cache=options.cache,
         build_only=options.build_only,
+        adapters=tuple(options.adapters),
     )
-    print(report.how(settings))
-    for data in options.data:
-        results = measure(data, names, settings)
-        print(report.table(data.stem, results, settings), flush=True)
-        if options.json:
-            report.append_json(options.json, data.stem, results, settings)
+    print(report.how(settings), flush=True)
+    record = Record(
+        options.json, shlex.join(["python", "-m", "bench.recall", *arguments]), settings
+    )
+    try:
+        dims = sorted({datasets.shape(data)[1] for data in options.data}) if options.machine else []
+        record.begin(machine.measure(options.machine, dims) if options.machine else None, dims)
+        reference = options.reference or report.REFERENCE[options.flat]
+        for data in options.data:
+            results = record.measure(data, options.names, reference)
+            print(report.table(data.stem, results, reference), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted; what is complete is in the results", file=sys.stderr)
+        return 130
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

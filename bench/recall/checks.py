@@ -8,18 +8,18 @@ It judges and does not fail: the exit code is 0 whatever the verdicts.
 from __future__ import annotations
 
 import argparse
-import json
+import shlex
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import face, report
+from . import face, machine, report
 from .datasets import shape
-from .rounds import Result, Settings, measure
+from .results import Record
+from .rounds import Result, Settings
 from .sweep import at_recall
 
 RECALL = 0.95
@@ -59,7 +59,7 @@ class Check:
 
 
 def graph_checks(name: str, results: Sequence[Result], settings: Settings) -> list[Check]:
-    found = {r.name: r for r in results}
+    found = {r.name: r for r in results if r.status == "ok" and r.build}
     rates = {r.name: at_recall(r.points, RECALL) for r in results}
 
     def over(mine: str, theirs: str) -> float | None:
@@ -86,8 +86,8 @@ def graph_checks(name: str, results: Sequence[Result], settings: Settings) -> li
         ),
     ]
     ours, theirs = found.get("vicinal HNSW f32"), found.get("hnswlib")
-    if ours and theirs:
-        key = "build_cpu_seconds" if settings.cpu_time else "build_seconds"
+    if ours and theirs and ours.build and theirs.build:
+        key = "cpu_seconds" if settings.cpu_time else "seconds"
         took = theirs.build.get(key)
         note = f"recall at ef 64: {theirs.fixed_recall:.4f} / {ours.fixed_recall:.4f}"
         if theirs.build["from_cache"]:
@@ -102,7 +102,7 @@ def graph_checks(name: str, results: Sequence[Result], settings: Settings) -> li
             )
         )
     small = found.get("vicinal HNSW SQ8")
-    if small and theirs:
+    if small and theirs and small.build and theirs.build:
         size = theirs.build.get("index_bytes") or theirs.build.get("file_bytes")
         grown = small.build["kept_growth_bytes"] / max(1, theirs.build["kept_growth_bytes"])
         checks.append(
@@ -119,18 +119,18 @@ def graph_checks(name: str, results: Sequence[Result], settings: Settings) -> li
 
 
 def flat_checks(
-    name: str, results: Sequence[Result], values: int, machine: dict[str, Any]
+    name: str, results: Sequence[Result], values: int, peaks: dict[str, Any]
 ) -> list[Check]:
-    found = {r.name: r for r in results}
+    found = {r.name: r for r in results if r.status == "ok"}
     if "vicinal Flat" not in found:
         return []
     ours = found["vicinal Flat"]
     batch = statistics.median(ours.points[0].rates)
-    single = statistics.median(ours.single_rates)
+    single = statistics.median(ours.points[0].single_rates)
     ratio = None
     if "faiss Flat" in found:
         ratio = batch / statistics.median(found["faiss Flat"].points[0].rates)
-    peak, stream = machine.get("fma_flop_per_s"), machine.get("dram_bytes_per_s")
+    peak, stream = peaks.get("fma_flop_per_s"), peaks.get("dram_bytes_per_s")
     flops, read = 2 * values * batch, 4 * values * single
     return [
         Check("Flat float32, batch of 1,000 / faiss IndexFlat", name, ratio, 1.2),
@@ -164,15 +164,6 @@ def face_checks(kept: Path | None) -> list[Check]:
     return [*checks, Check("open by mapping", size, 1e3 * opened["open"], 50, "ms", True, note)]
 
 
-def machine_numbers(program: Path | None) -> dict[str, Any]:
-    if program is None:
-        return {}
-    command = [str(program), "--json", "--no-kernels"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    numbers: dict[str, Any] = json.loads(done.stdout)
-    return numbers
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.recall.checks", description=__doc__)
     parser.add_argument("data", nargs="*", type=Path)
@@ -186,6 +177,8 @@ def main() -> int:
     parser.add_argument("--open-file", type=Path, help="keep the 500k x 128 index here")
     parser.add_argument("--json", type=Path, help="append all that was measured, as JSON lines")
     options = parser.parse_args()
+    if options.machine and not options.machine.is_file():
+        parser.error(f"no such file: {options.machine}")
 
     settings = Settings(
         rounds=options.rounds,
@@ -200,18 +193,20 @@ def main() -> int:
     print(report.how(settings))  # before: its load is not ours
     # Peaks are of wall time: beside processor time on a busy machine they would say nothing.
     program = options.machine if "flat" in parts and not options.cpu_time else None
-    before = machine_numbers(program)
+    before = machine.measure(program) if program else {}
+    record = Record(
+        options.json, shlex.join(["python", "-m", "bench.recall.checks", *sys.argv[1:]]), settings
+    )
+    record.begin(before or None)
     for data in options.data:
         if "graph" in parts:
-            results = measure(data, GRAPHS, settings)
-            print(report.table(data.stem, results, settings), flush=True)
+            results = record.measure(data, GRAPHS, "hnswlib")
+            print(report.table(data.stem, results, "hnswlib"), flush=True)
             checks += graph_checks(data.stem, results, settings)
-            if options.json:
-                report.append_json(options.json, data.stem, results, settings)
         if "flat" in parts:
-            results = measure(data, FLATS, settings)
-            print(report.table(data.stem, results, settings), flush=True)
-            after = machine_numbers(program)
+            results = record.measure(data, FLATS, "faiss Flat")
+            print(report.table(data.stem, results, "faiss Flat"), flush=True)
+            after = machine.measure(program) if program else {}
             # Before and after, the higher of both: a quiet minute flatters nobody.
             peaks: dict[str, Any] = {
                 key: max(before[key] or 0, after[key] or 0)
@@ -220,8 +215,6 @@ def main() -> int:
             }
             rows, dim = shape(data)
             checks += flat_checks(data.stem, results, rows * dim, peaks)
-            if options.json:
-                report.append_json(options.json, data.stem, results, settings)
     if "face" in parts:
         checks += face_checks(options.open_file)
     head = ["bar", "on", "measured", "wanted", "verdict", ""]

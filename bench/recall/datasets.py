@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+
+HDF5 = {".hdf5", ".h5"}
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,19 @@ class Dataset:
 
 
 def load(path: str | Path, *, max_queries: int | None = None) -> Dataset:
-    """Read a data file; uint8 and float16 become float32, so that nobody gets other numbers."""
+    """Read a data file; uint8 and float16 become float32, so that nobody gets other numbers.
+
+    Queries come in a random order, always the same: the first few stand for all of them.
+    """
     path = Path(path)
-    if path.suffix in {".hdf5", ".h5"}:
+    if path.suffix in HDF5:
         base, query, truth, metric = _from_hdf5(path)
     else:
         with np.load(path) as file:
             base, query, truth = file["base"], file["query"], file["gt"]
             metric = str(file["metric"])
-    if max_queries is not None:
-        query, truth = query[:max_queries], truth[:max_queries]
+    order = np.random.default_rng(0).permutation(len(query))[:max_queries]
+    query, truth = query[order], truth[order]
     base, query = _as_float32(base), _as_float32(query)
     if metric == "ip":
         base, query = _unit(base), _unit(query)
@@ -50,8 +56,22 @@ def load(path: str | Path, *, max_queries: int | None = None) -> Dataset:
 
 def shape(path: str | Path) -> tuple[int, int]:
     """Rows and dimensions of a data file."""
-    base = load(path, max_queries=1).base
-    return len(base), int(base.shape[1])
+    path = Path(path)
+    if path.suffix in HDF5:
+        base = _from_hdf5(path)[0]
+    else:
+        with np.load(path) as file:
+            base = file["base"]
+    return int(base.shape[0]), int(base.shape[1])
+
+
+def sha256(path: str | Path) -> str:
+    """Of the file as it lies there."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _from_hdf5(path: Path) -> tuple[Any, Any, Any, str]:
@@ -92,9 +112,10 @@ def true_distances(data: Dataset, ids: Ints) -> npt.NDArray[np.float64]:
 def recall(data: Dataset, ids: Ints, kth: npt.NDArray[np.float64]) -> float:
     """Share of places whose row is no farther than the true k-th neighbour, ties counted as found.
 
-    A row named twice counts once.
+    A row named twice counts once; an id outside the data is no row.
     """
     k = ids.shape[1]
+    ids = np.where((ids >= 0) & (ids < len(data.base)), ids, -1)
     ordered = np.sort(ids, axis=1)
     repeats = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
     near = true_distances(data, ids) <= kth[: len(ids), None] * (1 + 1e-6) + 1e-12

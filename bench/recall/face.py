@@ -52,6 +52,7 @@ def open_seconds(kept: Path | None = None) -> dict[str, float]:
         path = kept or Path(folder) / "open.vicinal"
         if not path.exists():
             random = np.random.default_rng(0)
+            index: vicinal.FlatIndex | vicinal.HNSWIndex
             index = vicinal.HNSWIndex(dim=OPEN_DIM, links=16, build_ef=20)
             index.add(random.standard_normal((OPEN_ROWS, OPEN_DIM), dtype=np.float32))
             index.save(path)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import importlib.metadata
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .sweep import Point, around, brackets, ef_grid
-from .worker import Worker
+from . import datasets
+from .explore import explore
+from .peers import Contender, Params, known
+from .sweep import Point
+from .worker import Failure, Worker
 
-ENOUGH_RECALL = 0.993  # beyond the highest target the sweep stops
-SCOUTS = 300  # queries that look for the ef values worth measuring
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
+LEAST = 500  # queries of one repeat of any other
+WARM = 100  # queries before a contender's turn in a round
+REPEAT_SECONDS = 0.25  # what a repeat lasts where LEAST queries are done sooner
 
 
 @dataclass(frozen=True)
@@ -25,102 +30,175 @@ class Settings:
     cpu_time: bool = False
     max_queries: int | None = None
     build_threads: int = 2
+    search_threads: int = 1
+    time_limit: float = 900.0  # seconds of a build
+    search_limit: float = 60.0  # seconds of one search command
     cache: Path | None = None
     build_only: bool = False
     fixed_ef: int | None = None  # recall there too, to compare graphs
+    adapters: tuple[Path, ...] = ()
 
 
 @dataclass
 class Result:
     """All that was measured of one contender on one data set."""
 
-    name: str
-    build: dict[str, Any]
+    contender: Contender
+    status: str = "ok"
+    why: str | None = None
+    version: str | None = None
+    flags: dict[str, Any] = field(default_factory=dict)
+    build: dict[str, Any] | None = None
     points: list[Point] = field(default_factory=list)
-    exact: bool = False
-    fixed_recall: float = float("nan")
-    single_rates: list[float] = field(default_factory=list)  # exact search, one query a call
+    fixed_recall: float = math.nan
+
+    @property
+    def name(self) -> str:
+        return self.contender.name
+
+    @property
+    def exact(self) -> bool:
+        return self.contender.family == "flat"
+
+    def cut_short(self) -> None:
+        """Forget the round that an interruption ended early."""
+        done = min((len(point.rates) for point in self.points), default=0)
+        for point in self.points:
+            del point.rates[done:], point.single_rates[done:]
+        if done == 0:
+            self.status, self.why, self.points = "failed", "interrupted", []
 
 
-def measure(data: Path, names: Sequence[str], settings: Settings) -> list[Result]:
-    workers: list[Worker] = []
-    results: list[Result] = []
-    for name in names:
-        worker = Worker(name, data, settings.max_queries)
+@dataclass
+class _Runner:
+    """A contender that is still in the race."""
+
+    result: Result
+    worker: Worker
+    repeats: list[tuple[int, int]] = field(default_factory=list)  # queries and passes, per point
+
+
+class Session:
+    """One data set and everybody who is measured on it."""
+
+    def __init__(
+        self, path: Path, settings: Settings, ended: Callable[[Result], None] | None = None
+    ) -> None:
+        self.path, self.settings = path, settings
+        self.data = datasets.load(path, max_queries=settings.max_queries)
+        self.kth = datasets.kth_distance(self.data, settings.k)
+        self.known = known(settings.adapters)
+        self.ended = ended or (lambda result: None)
+        self.results: list[Result] = []
+        self.runners: list[_Runner] = []
+
+    def run(self, names: Sequence[str]) -> list[Result]:
+        """Measure; ``ended`` hears of each contender as soon as nothing more happens to it."""
         try:
-            build = worker.call("build", settings.build_threads, settings.cache)
-        except RuntimeError as error:
-            _note(f"left out: {_reason(error)}")
-            worker.close()
-            continue
-        _note(f"{data.stem}: {name} built in {build['build_seconds']:.1f} s")
-        workers.append(worker)
-        results.append(Result(name, build, exact="Flat" in name))
-    if not settings.build_only:
-        for worker, result in zip(workers, results, strict=True):
-            result.points = _explore(worker, result, data, settings)
-            if settings.fixed_ef is not None and not result.exact:
-                result.fixed_recall = worker.call("recall", settings.k, settings.fixed_ef, None)
-            _note(f"{data.stem}: {result.name} explored")
-        for number in range(settings.rounds):
-            for worker, result in zip(workers, results, strict=True):
-                _one_round(worker, result, settings)
-            _note(f"{data.stem}: round {number + 1} of {settings.rounds}")
-    for worker in workers:
-        worker.close()
-    return results
+            for name in names:
+                self._begin(name)
+            if not self.settings.build_only:
+                self._each(list(self.runners), self._explore)
+                for number in range(self.settings.rounds):
+                    turn = number % max(1, len(self.runners))
+                    self._each(self.runners[turn:] + self.runners[:turn], self._one_round)
+                    self._note(f"round {number + 1} of {self.settings.rounds}")
+        except KeyboardInterrupt:
+            for runner in self.runners:
+                runner.result.cut_short()
+            raise
+        finally:
+            for runner in self.runners:
+                runner.worker.close(kill=True)
+                self.ended(runner.result)
+        return self.results
 
+    def _begin(self, name: str) -> None:
+        result = Result(self.known[name], version=_installed(self.known[name].library))
+        self.results.append(result)
+        settings = self.settings
+        worker = Worker(name, settings.adapters, self.path, settings.max_queries)
+        runner = _Runner(result, worker)
+        self.runners.append(runner)
+        self._each([runner], self._build)
+        if result.build:
+            self._note(f"{name} built in {result.build['seconds']:.1f} s")
 
-def _explore(worker: Worker, result: Result, data: Path, settings: Settings) -> list[Point]:
-    """Recall on a grid of ef over some queries, then of all at the values beside a target."""
-    if result.exact:
-        return [Point(settings.k, worker.call("recall", settings.k, settings.k, None))]
-    known = _known(result, data, settings)
-    if known is not None and known.exists():
-        return [Point(*pair) for pair in json.loads(known.read_text())]
-    points: list[Point] = []
-    for ef in ef_grid(settings.k):
-        points.append(Point(ef, worker.call("recall", settings.k, ef, SCOUTS)))
-        if points[-1].recall >= ENOUGH_RECALL or _flat_curve(points):
-            break
-    # One step more on both sides, for the scouts' recall is not quite that of all queries.
-    keep = around(points, brackets(points))
-    sure = [Point(ef, worker.call("recall", settings.k, ef, None)) for ef in keep]
-    needed = brackets(sure)
-    if known is not None:
-        known.write_text(json.dumps([(p.ef, p.recall) for p in sure if p.ef in needed]))
-    return [point for point in sure if point.ef in needed]
+    def _build(self, runner: _Runner) -> None:
+        settings = self.settings
+        threads = (settings.build_threads, settings.search_threads)
+        built = runner.worker.call(settings.time_limit, "build", *threads, settings.cache)
+        runner.result.flags, runner.result.version = built.pop("flags"), built.pop("version")
+        runner.result.build = built
 
+    def _explore(self, runner: _Runner) -> None:
+        k, result = self.settings.k, runner.result
 
-def _known(result: Result, data: Path, settings: Settings) -> Path | None:
-    """Where the cache keeps the recall curve of an index that is not built anew."""
-    if settings.cache is None or not result.build.get("kept"):
-        return None
-    name = f"{data.stem}.{result.name}.{settings.k}.{settings.max_queries}.curve.json"
-    return settings.cache / name.replace(" ", "_")
+        def attempt(params: Params, queries: int | None) -> tuple[float, float]:
+            count = len(self.data.query) if queries is None else queries
+            how = (k, params, count, self.settings.cpu_time)
+            ids, seconds = self._call(runner, "find", *how)
+            return datasets.recall(self.data, ids, self.kth), len(ids) / max(seconds, 1e-9)
 
+        families = self._call(runner, "sweep", k)
+        for point, rate in explore(families, attempt):
+            result.points.append(point)
+            runner.repeats.append(self._repeat(rate, result.exact))
+        if self.settings.fixed_ef is not None and "ef" in result.points[0].params:
+            result.fixed_recall = attempt({"ef": self.settings.fixed_ef}, None)[0]
+        self._note(f"{result.name} explored, {len(result.points)} settings")
 
-def _flat_curve(points: Sequence[Point]) -> bool:
-    """Codes alone may never reach a target: more ef brought next to nothing three times."""
-    return len(points) > 6 and points[-1].recall - points[-4].recall < 0.0005
+    def _repeat(self, rate: float, exact: bool) -> tuple[int, int]:
+        """Queries and passes of a repeat that lasts neither a blink nor for ever."""
+        all_queries = len(self.data.query)
+        if exact:
+            return min(FLAT_BATCH, all_queries), 1
+        wanted = rate * REPEAT_SECONDS
+        queries = min(all_queries, max(LEAST, math.ceil(wanted)))
+        return queries, max(1, round(wanted / queries))
 
-
-def _one_round(worker: Worker, result: Result, settings: Settings) -> None:
-    for point in result.points:
-        queries = settings.max_queries or (FLAT_BATCH if result.exact else 1_000_000)
+    def _one_round(self, runner: _Runner) -> None:
+        settings, points = self.settings, runner.result.points
+        self._call(runner, "warm", settings.k, points[0].params, WARM)
         how = (settings.single, settings.cpu_time)
-        seconds = worker.call("seconds", settings.k, point.ef, queries, *how)
-        point.rates.append(worker.call("count", queries) / seconds)
-    if result.exact:
-        how = (True, settings.cpu_time)
-        seconds = worker.call("seconds", settings.k, settings.k, FLAT_SINGLE, *how)
-        result.single_rates.append(FLAT_SINGLE / seconds)
+        for point, (queries, passes) in zip(points, runner.repeats, strict=True):
+            repeat = (settings.k, point.params, queries, passes)
+            point.rates.append(self._call(runner, "rate", *repeat, *how))
+            if runner.result.exact:
+                one = (settings.k, point.params, FLAT_SINGLE, 1, True, settings.cpu_time)
+                point.single_rates.append(self._call(runner, "rate", *one))
+
+    def _call(self, runner: _Runner, command: str, *arguments: Any) -> Any:
+        return runner.worker.call(self.settings.search_limit, command, *arguments)
+
+    def _each(self, runners: Sequence[_Runner], work: Callable[[_Runner], None]) -> None:
+        """Whoever fails leaves the race, with a reason, and the others go on."""
+        for runner in runners:
+            try:
+                work(runner)
+            except Failure as failure:
+                result = runner.result
+                result.status, result.why, result.points = failure.status, failure.why, []
+                self._note(f"{result.name}: {failure.status}: {failure.why}")
+                runner.worker.close(kill=True)
+                self.runners.remove(runner)
+                self.ended(result)
+
+    def _note(self, text: str) -> None:
+        print(f"{self.path.stem}: {text}", file=sys.stderr, flush=True)
 
 
-def _reason(error: RuntimeError) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{lines[0].split(':')[0]}: {lines[-1].strip()}"
+def measure(
+    data: Path,
+    names: Sequence[str],
+    settings: Settings,
+    ended: Callable[[Result], None] | None = None,
+) -> list[Result]:
+    return Session(data, settings, ended).run(names)
 
 
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _installed(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,210 @@
+"""The comparison as a user runs it, on small seeded data and contenders that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="contenders die of POSIX signals here")
+
+ROOT = Path(__file__).resolve().parents[2]
+ADAPTERS = Path(__file__).with_name("recall_adapters.py")
+SECONDS = 5.0  # what a build or a search may take here
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4,000 rows of 16 values with their true neighbours."""
+    random = np.random.default_rng(5)
+    base = random.standard_normal((4000, 16), dtype=np.float32)
+    query = random.standard_normal((600, 16), dtype=np.float32)
+    near = (base**2).sum(axis=1) - 2 * query @ base.T
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    truth = np.argsort(near, axis=1)[:, :20]
+    np.savez(path, base=base, query=query, gt=truth, metric=np.array("l2"))
+    return path
+
+
+def command(data: Path, out: Path, *more: str) -> list[str]:
+    limits = [f"--time-limit={SECONDS}", f"--search-limit={SECONDS}"]
+    words = [sys.executable, "-m", "bench.recall", str(data), f"--adapters={ADAPTERS}"]
+    return [*words, f"--json={out}", *limits, *more]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
+    """What one run over all the test contenders prints and writes."""
+    out = tmp_path_factory.mktemp("out") / "results.jsonl"
+    words = command(data, out, "--only=test ", "--reference=test exact", "--rounds=3")
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, read(out)
+
+
+def of_kind(lines: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {line["contender"]: line for line in lines if line["kind"] == kind}
+
+
+def test_the_run_comes_first_and_names_what_it_measured(run: tuple[str, Any]) -> None:
+    first, second = run[1][:2]
+    assert (first["kind"], first["format"]) == ("run", "vicinal-bench/1")
+    assert first["settings"]["time_limit_s"] == SECONDS
+    assert first["settings"]["mode"] == "batch"
+    assert first["machine"]["cpus"] == os.cpu_count()
+    assert first["bounds"] is None
+    assert (second["kind"], second["data"]) == ("dataset", "small")
+    assert (second["rows"], second["dim"], second["queries"]) == (4000, 16, 600)
+    assert len(second["sha256"]) == 64
+    assert {line["run"] for line in run[1]} == {first["run"]}
+
+
+def test_a_good_contender_has_everything(run: tuple[str, Any]) -> None:
+    line = of_kind(run[1], "contender")["test exact"]
+    assert (line["status"], line["why"], line["family"]) == ("ok", None, "graph")
+    assert line["library"] == "numpy"
+    assert line["version"] == np.__version__
+    build = line["build"]
+    assert build["seconds"] > 0
+    assert build["threads"] == 2
+    assert build["peak_growth_bytes"] >= 0
+    assert build["file_bytes"] is None  # it cannot save
+    assert all(len(point["rates"]) == 3 for point in line["points"])
+    recalls = [point["recall"] for point in line["points"]]
+    assert recalls == sorted(recalls)
+    assert recalls[0] < 0.90
+    assert recalls[-1] >= 0.99
+    for target in ("0.90", "0.95", "0.99"):
+        assert line["at_recall"][target]["recall"] == float(target)
+        assert not line["at_recall"][target]["above"]
+
+
+def test_looking_at_a_share_of_the_rows_finds_that_share(run: tuple[str, Any]) -> None:
+    line = of_kind(run[1], "contender")["test exact"]
+    for point in line["points"]:
+        # 6,000 places, each found or not: five standard deviations at the widest.
+        assert point["recall"] == pytest.approx(point["params"]["ef"] / 100, abs=0.033)
+
+
+def test_a_sleeper_is_slower_and_as_exact(run: tuple[str, Any]) -> None:
+    lines = of_kind(run[1], "contender")
+    sleeping, exact = lines["test sleeping"], lines["test exact"]
+    assert [p["recall"] for p in sleeping["points"]] == [p["recall"] for p in exact["points"]]
+    ratios = [line for line in run[1] if line["kind"] == "ratio"]
+    assert {line["contender"] for line in ratios} == {"test sleeping"}
+    assert {line["target"] for line in ratios} == {0.90, 0.95, 0.99}
+    for line in ratios:
+        assert line["reference"] == "test exact"
+        assert line["rounds"] == 3
+        assert line["low"] <= line["ratio"] <= line["high"]
+        assert line["ratio"] < 0.7  # it is a third, less what a busy machine disturbs
+
+
+def test_wrong_ids_are_low_recall(run: tuple[str, Any]) -> None:
+    line = of_kind(run[1], "contender")["test wrong ids"]
+    assert line["status"] == "ok"
+    assert max(point["recall"] for point in line["points"]) < 0.6
+    assert line["at_recall"] == {"0.90": None, "0.95": None, "0.99": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "why"),
+    [
+        ("missing package", "failed", "no_such_library_of_vectors is not installed"),
+        ("refusing", "refused", "not on this processor"),
+        ("crashing", "failed", "killed by SIGSEGV; it last said: about to read where nothing is"),
+        ("hanging", "timeout", "build: not done after 5 s, killed"),
+        ("leaving", "failed", "process ended with 3"),
+        ("raising", "failed", "ValueError: rows are not to its taste"),
+        ("hanging in search", "timeout", "find: not done after 5 s, killed"),
+        ("crashing late", "failed", "killed by SIGILL"),
+        ("wrong shape", "failed", "ids of shape"),
+    ],
+)
+def test_whoever_breaks_is_a_row_saying_why(
+    run: tuple[str, Any], name: str, status: str, why: str
+) -> None:
+    line = of_kind(run[1], "contender")[f"test {name}"]
+    assert line["status"] == status
+    assert why in line["why"]
+    assert "\n" not in line["why"]
+    assert line["points"] == []
+    assert f"test {name}: {status}: " in run[0]
+
+
+def test_an_interrupted_run_leaves_whole_lines_and_nobody_behind(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "results.jsonl"
+    words = command(data, out, "--only=test missing", "--only=test hanging", "--time-limit=600")
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not out.exists() or out.read_text().count("\n") < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        workers = Path(children).read_text().split() if Path(children).exists() else []
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    lines = read(out)
+    assert [line["kind"] for line in lines] == ["run", "dataset", "contender", "contender"]
+    assert lines[3]["status"] == "failed"
+    assert lines[3]["why"] == "interrupted"
+
+
+def test_one_query_a_call_and_two_threads(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    more = ["--only=test exact", "--single", "--search-threads=2", "--rounds=1", "--queries=50"]
+    done = subprocess.run(
+        command(data, out, *more), cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    lines = read(out)
+    assert lines[0]["settings"]["mode"] == "single"
+    assert lines[0]["settings"]["search_threads"] == 2
+    assert lines[1]["queries"] == 50
+    assert lines[2]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--only=nobody"], "no contender starts with"),
+        (["--rounds=0"], "at least 1"),
+        (["--machine=/no/such/program"], "no such file: /no/such/program"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    data: Path, tmp_path: Path, more: list[str], said: str
+) -> None:
+    words = command(data, tmp_path / "none.jsonl", *more)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "none.jsonl").exists()
