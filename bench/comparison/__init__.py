@@ -1,0 +1,1 @@
+"""Two revisions side by side: what got slower or faster beyond the noise of this machine."""
