@@ -96,7 +96,7 @@ def p_value(rounds: Rounds) -> float:
         kinds.append(tuple(sorted(scores)))
     chances = _chances(tuple(sorted(kinds)))
     as_far = sum(ways for value, ways in chances.items() if abs(value) >= abs(total))
-    return as_far / 3 ** len(kinds)
+    return as_far / 3.0 ** len(kinds)
 
 
 def _score(x: float, three: Sequence[float]) -> int:

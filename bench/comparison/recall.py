@@ -114,4 +114,5 @@ def kth_distance(
                 far = -products / (np.sqrt(square) if metric == "cosine" else 1)
             found.append(np.argpartition(far, K - 1, axis=1)[:, :K])
         truth = np.concatenate(found)
-    return distances(base, query, metric, truth).max(axis=1)
+    farthest: npt.NDArray[np.float64] = distances(base, query, metric, truth).max(axis=1)
+    return farthest

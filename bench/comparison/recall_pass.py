@@ -6,6 +6,7 @@ time depends least on the neighbours.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -94,7 +95,7 @@ def run(data: Path, k: int) -> list[dict[str, Any]]:
         ("HNSW sq8+f16", vicinal.HNSWIndex(dim, metric, codec="sq8", refine="float16")),
         ("HNSW f32", vicinal.HNSWIndex(dim, metric)),
     ):
-        build = timed(lambda index=index: index.add(base, threads=1))
+        build = timed(functools.partial(index.add, base, threads=1))
         lines.append(line(f"{name} build", [build]))
         for ef in EFS:
 
