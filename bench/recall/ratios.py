@@ -39,10 +39,10 @@ def paired(mine: Sequence[Point], theirs: Sequence[Point], target: float) -> Rat
 
 
 def interval(logs: Sequence[float]) -> Ratio:
-    """Student's t interval of the mean of logarithms; a single round has none: 0 to infinity."""
+    """Student's t interval of the mean of logarithms; a single round has none: NaN."""
     mean, n = statistics.fmean(logs), len(logs)
     if n == 1:
-        return Ratio(math.exp(mean), 0.0, math.inf, 1)
+        return Ratio(math.exp(mean), math.nan, math.nan, 1)
     half = student(n - 1) * statistics.stdev(logs) / math.sqrt(n)
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), n)
 

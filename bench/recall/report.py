@@ -59,7 +59,8 @@ def _graph_rows(results: Sequence[Result], reference: str) -> list[list[str]]:
             row.append(_matched(at_recall(result.points, target)))
             ratio = found.get((result.name, target))
             if ratio:
-                row.append(f"{ratio.ratio:.2f} ({ratio.low:.2f}-{ratio.high:.2f})")
+                ends = f" ({ratio.low:.2f}-{ratio.high:.2f})" if ratio.rounds > 1 else ""
+                row.append(f"{ratio.ratio:.2f}{ends}")
             else:
                 row.append("1" if result.name == reference and row[-1] != "-" else "-")
         rows.append(row + _build_cells(result))

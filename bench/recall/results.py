@@ -126,7 +126,7 @@ def _point(point: Point) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no infinity: an interval of one round has no ends."""
+    """JSON has no NaN: an interval of one round has no ends."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

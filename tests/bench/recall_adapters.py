@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from bench.recall.datasets import Floats, Ints
@@ -48,6 +49,28 @@ class WrongIds(Exact):
         ids[:, ::4] = (ids[:, ::4] + len(self.rows) // 2) % len(self.rows)
         ids[:, 2::4] += len(self.rows)
         return ids
+
+
+class Saving(Exact):
+    saves = True
+
+    def save(self, path: Path) -> None:
+        path.mkdir()
+        np.save(path / "rows.npy", self.rows)
+
+    def load(self, path: Path) -> None:
+        super().build(np.load(path / "rows.npy"), 1)
+
+    def index_bytes(self) -> int:
+        return self.rows.nbytes
+
+
+class Flat(Exact):
+    def sweep(self, k: int) -> list[list[Params]]:
+        return [[{}]]
+
+    def tune(self, k: int, params: Params) -> None:
+        self.params = {"ef": 100}
 
 
 class Breaking(Exact):
@@ -97,5 +120,8 @@ CONTENDERS = [
     Contender("test exact", "numpy", "graph", Exact),
     Contender("test sleeping", "numpy", "graph", Sleeping),
     Contender("test wrong ids", "numpy", "graph", WrongIds),
+    Contender("saving", "numpy", "graph", Saving),
+    Contender("flat one", "numpy", "flat", Flat),
+    Contender("flat two", "numpy", "flat", Flat),
     *(Contender(f"test {how}", "numpy", "graph", partial(Breaking, how=how)) for how in BREAKING),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -190,6 +191,72 @@ def test_one_query_a_call_and_two_threads(data: Path, tmp_path: Path) -> None:
     assert lines[0]["settings"]["search_threads"] == 2
     assert lines[1]["queries"] == 50
     assert lines[2]["status"] == "ok"
+
+
+def once(data: Path, out: Path, *more: str) -> tuple[str, list[dict[str, Any]]]:
+    words = command(data, out, "--rounds=1", *more)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, read(out)
+
+
+def test_exact_search_is_timed_in_a_batch_and_one_by_one(data: Path, tmp_path: Path) -> None:
+    more = ["--flat", "--only=flat ", "--reference=flat one"]
+    said, lines = once(data, tmp_path / "results.jsonl", *more)
+    for line in of_kind(lines, "contender").values():
+        (point,) = line["points"]
+        assert point["params"] == {}
+        assert point["recall"] == 1.0
+        assert len(point["rates"]) == len(point["single_rates"]) == 1
+        assert line["at_recall"]["0.95"] == {
+            "rate": point["rates"][0],
+            "recall": 1.0,
+            "above": True,
+        }
+    ratio = of_kind(lines, "ratio")["flat two"]
+    assert ratio["rounds"] == 1
+    assert (ratio["low"], ratio["high"]) == (None, None)  # one round tells no interval
+    assert "single (50 calls)" in said
+
+
+def test_an_index_kept_is_not_built_again(data: Path, tmp_path: Path) -> None:
+    more = ["--only=saving", f"--cache={tmp_path / 'kept'}"]
+    builds = [
+        of_kind(once(data, tmp_path / f"{run}.jsonl", *more)[1], "contender")["saving"]["build"]
+        for run in range(2)
+    ]
+    assert [build["from_cache"] for build in builds] == [False, True]
+    for build in builds:
+        assert build["index_bytes"] == 4000 * 16 * 4
+        assert build["file_bytes"] == build["index_bytes"] + 128  # the header of a npy file
+    assert builds[0]["seconds"] == builds[1]["seconds"]
+
+
+def test_the_adapter_that_the_manual_shows_works(data: Path, tmp_path: Path) -> None:
+    manual = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.py").write_text(shown)
+    (tmp_path / "my_library.py").write_text(
+        "import numpy as np\n"
+        "class Index:\n"
+        "    def __init__(self, base, threads):\n"
+        "        self.base = base\n"
+        "    def search(self, queries, k, ef):\n"
+        "        near = (self.base**2).sum(axis=1) - 2 * queries @ self.base.T\n"
+        "        return np.argpartition(near, k, axis=1)[:, :k]\n"
+    )
+    package = tmp_path / "my_library-1.5.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: my-library\nVersion: 1.5\n")
+    out = tmp_path / "results.jsonl"
+    words = [sys.executable, "-m", "bench.recall", str(data), f"--json={out}"]
+    words += [f"--adapters={tmp_path / 'mine.py'}", "--only=mine", "--rounds=1"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    line = of_kind(read(out), "contender")["mine"]
+    assert (line["status"], line["version"]) == ("ok", "1.5")
+    assert line["points"][0]["recall"] == 1.0
 
 
 @pytest.mark.parametrize(
