@@ -1,0 +1,1 @@
+"""vicinal in other people's benchmarks."""
