@@ -1,4 +1,4 @@
-"""The command ``vicinal``: build, search, info, verify, eval and demo.
+"""The command ``vicinal``: build, search, info, verify, eval, demo, datasets and bench.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done, 1 the work failed, 2 a mistake
 in the command line, 130 stopped by Ctrl-C.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vicinal.cli import build, demo, evaluate, files, search
+from vicinal.cli import bench, build, datasets, demo, evaluate, files, search
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,8 @@ app.command()(files.info)
 app.command()(files.verify)
 app.command("eval")(evaluate.evaluate)
 app.command()(demo.demo)
+app.add_typer(bench.app, name="bench")
+app.add_typer(datasets.app, name="datasets")
 
 
 def _version(wanted: bool) -> None:
