@@ -118,7 +118,7 @@ MISSING = object()
         ("dataset.data", None, "data is null, wanted text"),
         ("contender.kind", "peer", 'kind is "peer", wanted one of run, dataset, contender'),
         ("contender.status", "good", 'status is "good", wanted one of ok'),
-        ("contender.points", [], "status is ok, but there are no points"),
+        ("contender.why", MISSING, "status is failed, but why is missing"),
         ("contender.points", [3], "points[0] is 3, wanted an object"),
         ("contender.points.2.recall", 1.01, "points[2].recall is 1.01, wanted a number from 0 to"),
         ("contender.points.1.rates", [10, "x"], 'points[1].rates[1] is "x", wanted a number'),
@@ -131,15 +131,17 @@ MISSING = object()
         ("contender.at_recall.0.rate", 0, ""),
         ("contender.run", "19990101T000000Z", "no file tells of run '19990101T000000Z'"),
         ("contender.data", "mnist", "has no line for data set 'mnist'"),
-        ("ratio.low", None, "low and high go together"),
         ("ratio.low", 99, "low is 99, more than high"),
-        ("ratio.ratio", 0, "must be above 0"),
+        ("ratio.low", 0, "ratio and low must be above 0"),
+        ("ratio.ratio", 0, "ratio and low must be above 0"),
         ("kernel.bound", 0, "bound is 0, wanted more than 0"),
         ("kernel.run", "elsewhere", "no file tells of run 'elsewhere'"),
     ],
 )  # fmt: skip
 def test_a_damaged_line_is_named(tmp_path: Path, place: str, value: Any, said: str) -> None:
     content = invented.lines(contenders=3)
+    if place == "contender.why":
+        content[2]["status"] = "failed"
     if place == "contender.at_recall.0.rate":
         number = 3
         content[2]["at_recall"]["0.95"]["rate"] = value
@@ -175,6 +177,22 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, text: bytes, said: st
         read_results([path])
     assert str(caught.value).startswith(f"{path}: line {count + 2}: ")
     assert said in str(caught.value)
+
+
+def test_what_a_short_run_leaves_out_is_no_damage(tmp_path: Path) -> None:
+    """One round has no interval, and a run may only build."""
+    content = invented.lines(contenders=2)
+    content[-9].update(low=0.0, high=None, rounds=1)
+    assert content[-9]["kind"] == "ratio"
+    content[2].update(points=[], at_recall=dict.fromkeys(("0.90", "0.95", "0.99")))
+    found = read_results([invented.write(tmp_path / "short.jsonl", content)])
+    assert (found.ratios[0].low, found.ratios[0].high) == (None, None)
+    (study,) = found.studies()
+    assert [c.name for c in study.measured] == ["faiss HNSW32"]
+    content[2]["build"] = None
+    path = invented.write(tmp_path / "empty.jsonl", content)
+    with pytest.raises(vicinal.FormatError, match="neither points nor build"):
+        read_results([path])
 
 
 def test_two_different_lines_for_the_same_thing_are_refused(tmp_path: Path) -> None:

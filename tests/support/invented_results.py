@@ -60,6 +60,7 @@ def run_line(run: str = RUN, **changes: Any) -> Line:
             "search_threads": 1,
             "mode": "batch",
             "time_limit_s": 600.0,
+            "clock": "wall",
         },
         "bounds": {"cpu": "Invented CPU", "dram_bytes_per_s": 12e9, "clock_hz": 3e9},
     }

@@ -53,6 +53,7 @@ def _run(fields: Fields) -> Run:
             settings.whole("search_threads", 1),
             settings.choice("mode", ("batch", "single")),
             settings.number_or_none("time_limit_s"),
+            settings.text_or_none("clock") or "wall",
         ),
         fields.plain("bounds"),
     )
@@ -73,8 +74,8 @@ def _dataset(fields: Fields) -> Dataset:
 def _contender(fields: Fields) -> Contender:
     status = fields.choice("status", _STATUSES)
     points = tuple(_point(point) for point in fields.list_of_fields("points"))
-    if status == "ok" and not points:
-        raise fields.problem("status is ok, but there are no points")
+    if status == "ok" and not (points or fields.has("build")):
+        raise fields.problem("status is ok, but there are neither points nor build")
     if status != "ok" and not fields.has("why"):
         raise fields.problem(f"status is {status}, but why is missing")
     return Contender(
@@ -129,25 +130,25 @@ def _matched(fields: Fields) -> dict[str, Matched]:
 
 
 def _ratio(fields: Fields) -> Ratio:
+    ratio, rounds = fields.number("ratio"), fields.whole("rounds", 1)
     low, high = fields.number_or_none("low"), fields.number_or_none("high")
-    ratio = Ratio(
+    if low is None or high is None or rounds == 1:
+        low = high = None  # a single round has no interval
+    elif low > high:
+        raise fields.problem(f"low is {low:g}, more than high, which is {high:g}")
+    if ratio <= 0 or low == 0:
+        raise fields.problem("ratio and low must be above 0")
+    return Ratio(
         fields.text("run"),
         fields.text("data"),
         fields.text("contender"),
         fields.text("reference"),
         fields.number("target", 0, 1),
-        fields.number("ratio"),
+        ratio,
         low,
         high,
-        fields.whole("rounds", 1),
+        rounds,
     )
-    if (low is None) != (high is None):
-        raise fields.problem("low and high go together: both numbers, or both null")
-    if min(v for v in (ratio.ratio, low, high) if v is not None) <= 0:
-        raise fields.problem("ratio, low and high must be above 0")
-    if low is not None and high is not None and low > high:
-        raise fields.problem(f"low is {low:g}, more than high, which is {high:g}")
-    return ratio
 
 
 def _kernel(fields: Fields) -> Kernel:

@@ -121,9 +121,10 @@ def roofline(kernels: Sequence[Kernel], look: Look) -> Figure | None:
     """Share that each kernel reaches of what the machine allows."""
     if not kernels:
         return None
+    levels = sorted({kernel.level for kernel in kernels})
     rows: list[Spec] = [
         {
-            "contender": f"{kernel.name} {kernel.level}".strip(),
+            "contender": kernel.name if len(levels) == 1 else f"{kernel.name}, {kernel.level}",
             "where": kernel.where or "anywhere",
             "x": 100 * kernel.reached / kernel.bound,
             "said": f"{100 * kernel.reached / kernel.bound:.0f}%",
@@ -171,7 +172,10 @@ def roofline(kernels: Sequence[Kernel], look: Look) -> Figure | None:
         },
     }
     title = "Kernels against what the machine allows"
-    caption = "One thread; the bound is the slower of memory and arithmetic. Right is better"
+    level = f", {levels[0]}" if len(levels) == 1 and levels[0] else ""
+    caption = (
+        f"One thread{level}; bound: the slower of memory and arithmetic. Right is better"
+    )
     spec = look.spec(title, caption, rows, [full, dots], height={"step": 22})
     return Figure("roofline", title, caption, spec, len(rows), wide=True, marks=False)
 

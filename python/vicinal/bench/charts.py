@@ -97,7 +97,12 @@ def curves(study: Study, look: Look) -> Figure | None:
 
 def ratios(study: Study, look: Look) -> Figure | None:
     """Throughput at one recall over that of the reference, with intervals."""
-    found = [ratio for ratio in study.ratios if abs(ratio.target - float(TARGET)) < 1e-9]
+    reference = study.reference
+    found = [
+        ratio
+        for ratio in study.ratios
+        if ratio.reference == reference and abs(ratio.target - float(TARGET)) < 1e-9
+    ]
     if not found:
         return None
     found.sort(key=lambda ratio: -ratio.ratio)
@@ -115,7 +120,6 @@ def ratios(study: Study, look: Look) -> Figure | None:
     ]
     names = [ratio.contender for ratio in found]
     ends = [1.0] + [value for row in rows for value in (row["low"], row["high"])]
-    reference = found[0].reference
     axis = log_axis(ends, f"times {reference} (log)", "~r", room=1.25)
     y = look.contender_axis(names)
     colour = look.colours(names, legend=False)

@@ -128,7 +128,7 @@ def _study(study: Study, figures: Sequence[Any], palette: Palette) -> dict[str, 
         "figures": figures,
         "full": tables.full_table(study),
         "points": tables.points_table(study),
-        "reference": tables.reference_of(study),
+        "reference": study.reference,
     }
 
 

@@ -28,7 +28,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Settings:
-    """How it was measured; ``mode`` is "batch" or "single", one call per query."""
+    """How it was measured.
+
+    ``mode`` is "batch" or "single", one call per query; ``clock`` is "wall" or "processor".
+    """
 
     k: int
     rounds: int
@@ -36,6 +39,7 @@ class Settings:
     search_threads: int
     mode: str
     time_limit_s: float | None
+    clock: str
 
 
 @dataclass(frozen=True)

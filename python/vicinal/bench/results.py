@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ _Key: TypeAlias = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Study:
-    """Contenders that may be compared: same data, machine, mode, k and threads.
+    """Contenders that may be compared: same data, machine, mode, k, threads and clock.
 
     ``key`` is short and made of letters, digits and dashes. If several runs measured a contender,
     the newest counts.
@@ -70,6 +71,12 @@ class Study:
             if ratio.contender == contender and abs(ratio.target - target) < 1e-9:
                 return ratio
         return None
+
+    @property
+    def reference(self) -> str:
+        """What most ratios are to; empty if there are none."""
+        counts = Counter(ratio.reference for ratio in self.ratios)
+        return counts.most_common(1)[0][0] if counts else ""
 
     @property
     def measured(self) -> tuple[Contender, ...]:
@@ -111,7 +118,7 @@ class Results:
             settings = run.settings
             key = (
                 *(dataset.name, dataset.sha256, dataset.rows, run.machine.cpu),
-                *(settings.mode, settings.k, settings.search_threads),
+                *(settings.mode, settings.k, settings.search_threads, settings.clock),
             )
             groups.setdefault(key, []).append(dataset)
         taken: set[str] = set()

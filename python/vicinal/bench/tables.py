@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +21,6 @@ __all__ = [
     "kernels_table",
     "machine_line",
     "points_table",
-    "reference_of",
     "study_line",
     "unfinished_table",
 ]
@@ -43,7 +41,7 @@ class Table:
 
 def full_table(study: Study) -> Table | None:
     """Tabulate throughput at each recall, ratios, build and memory of every contender measured."""
-    reference = reference_of(study)
+    reference = study.reference
     compared = {target for target in TARGETS if _has_ratios(study, target)}
     headings = ["contender"]
     for target in TARGETS:
@@ -66,7 +64,7 @@ def full_table(study: Study) -> Table | None:
 
 def brief_table(study: Study) -> Table | None:
     """Tabulate throughput at one recall, ratio, build time and size of those measured."""
-    reference = reference_of(study) if _has_ratios(study, TARGET) else ""
+    reference = study.reference if _has_ratios(study, TARGET) else ""
     headings = ["contender", f"q/s at recall {TARGET}"]
     headings += [f"× {reference} (95% interval)"] if reference else []
     headings += ["build s", "index MB"]
@@ -191,10 +189,11 @@ def study_line(study: Study) -> str:
     data, settings = study.dataset, study.settings
     calls = "one call per query" if settings.mode == "single" else "all queries in one call"
     threads = f"{settings.search_threads} search thread{'s' * (settings.search_threads > 1)}"
+    clock = "" if settings.clock == "wall" else f" Throughput by {settings.clock} time."
     return (
         f"{data.rows:,} vectors of {data.dim:,} dimensions, metric {data.metric}; "
         f"{data.queries:,} queries, recall@{settings.k}; {threads}, {calls}; median of "
-        f"{settings.rounds} interleaved rounds; built with {settings.build_threads} threads."
+        f"{settings.rounds} interleaved rounds; built with {settings.build_threads} threads.{clock}"
     )
 
 
@@ -226,12 +225,6 @@ def _by_speed(contenders: Iterable[Contender]) -> list[Contender]:
         return -at.rate if at else 0.0
 
     return sorted(contenders, key=speed)
-
-
-def reference_of(study: Study) -> str:
-    """Name what most ratios are to; empty if there are none."""
-    counts = Counter(ratio.reference for ratio in study.ratios)
-    return counts.most_common(1)[0][0] if counts else ""
 
 
 def _has_ratios(study: Study, target: str) -> bool:
