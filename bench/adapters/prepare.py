@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         project, commit = prepare(args.checkout, args.revision)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        sys.exit(f"{args.checkout}: {getattr(error, 'stderr', None) or error}")
+    except (OSError, ValueError) as error:
+        sys.exit(f"{args.checkout}: {error}")
     print(
         f"vicinal {version(args.revision)} at {commit}: adapter in {project.adapter}, "
         f"source in {project.archive}\nnext, in {args.checkout}: {project.install}"
@@ -98,8 +98,10 @@ def version(revision: str) -> str:
 
 def git(*words: str) -> str:
     done = subprocess.run(
-        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, encoding="utf-8"
     )
+    if done.returncode != 0:
+        raise ValueError(f"git {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
 
 

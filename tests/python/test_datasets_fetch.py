@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from file_server import FileServer, serving
@@ -299,7 +300,7 @@ def test_too_little_room_is_said_before_it_begins(
     get: Callable[..., datasets.Fetched],
 ) -> None:
     server.put(FILE, content)
-    usage = transfer.shutil._ntuple_diskusage(10**9, 10**9, 1000)
+    usage = SimpleNamespace(free=1000)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DatasetError, match="only 1,000 are free") as caught:
         get()
