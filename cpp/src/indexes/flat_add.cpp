@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/rows_reader.h"
 #include "indexes/flat_impl.h"
+#include "indexes/learn.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -18,28 +19,9 @@ using quantizers::Codec;
 
 namespace {
 
-constexpr std::size_t kTrainRows = 100'000;
 constexpr std::size_t kEncodeRows = 256;
 
-bool scalar(CodecKind kind) { return kind == CodecKind::kSq8 || kind == CodecKind::kSq4; }
-
 }  // namespace
-
-/// The mean of scalar codes is that of the first rows and stays: later rows are coded about it too.
-std::shared_ptr<const Codec> FlatIndex::Impl::learn(const VectorsView& rows) const {
-  std::vector<float> floats;
-  std::size_t sample = 0;
-  if (scalar(params.codec)) {
-    sample = std::min(rows.rows, kTrainRows);
-    floats.resize(sample * dim);
-    for (std::size_t i = 0; i < sample; ++i) {
-      const std::size_t from = i * rows.rows / sample;
-      read_rows(rows, from, from + 1, floats.data() + i * dim, dim);
-    }
-    if (unit()) normalize_rows(floats.data(), sample, dim, dim);
-  }
-  return Codec::train(params.codec, dim, metric, {floats.data(), sample, dim});
-}
 
 std::shared_ptr<FlatStore> FlatIndex::Impl::grown(const Snapshot& now, const Codec& codec,
                                                   std::size_t capacity, bool table) const {
@@ -117,7 +99,8 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
   Snapshot next = now;
   next.rows = now.rows + static_cast<std::uint32_t>(rows.rows);
-  if (!next.codec) next.codec = learn(rows);
+  // The mean of scalar codes is that of the first rows and stays: later rows are coded about it too.
+  if (!next.codec) next.codec = indexes::learn_codec(params.codec, rows, metric, unit());
   const std::size_t stride = next.codec->stride();
   if (!next.store || next.rows > next.store->capacity || next.store->codes.borrowed() ||
       (table && (next.store->ids.size() == 0 || next.store->ids.borrowed()))) {

@@ -53,7 +53,6 @@ struct FlatIndex::Impl {
   void ensure_map() const;
   void publish(Snapshot next);
 
-  std::shared_ptr<const quantizers::Codec> learn(const VectorsView& rows) const;
   std::shared_ptr<indexes::FlatStore> grown(const Snapshot& now, const quantizers::Codec& codec,
                                             std::size_t capacity, bool table) const;
   void encode(const VectorsView& rows, const quantizers::Codec& codec, std::byte* to,

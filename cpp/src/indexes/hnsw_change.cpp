@@ -8,6 +8,7 @@
 #include "base/rows_reader.h"
 #include "indexes/hnsw_build.h"
 #include "indexes/hnsw_impl.h"
+#include "indexes/learn.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -20,8 +21,6 @@ using indexes::Tower;
 using quantizers::Codec;
 
 namespace {
-
-constexpr std::size_t kTrainRows = 100000;
 
 template <class T>
 Buffer copied(const Buffer* from, std::size_t used, std::size_t capacity) {
@@ -115,21 +114,6 @@ void HnswIndex::Impl::check_new_ids(const std::int64_t* ids, std::size_t count) 
   }
 }
 
-std::shared_ptr<const Codec> HnswIndex::Impl::learn(const VectorsView& rows, Metric as) const {
-  std::vector<float> floats;
-  std::size_t sample = 0;
-  if (params.codec == CodecKind::kSq8 || params.codec == CodecKind::kSq4) {
-    sample = std::min(rows.rows, kTrainRows);
-    floats.resize(sample * dim);
-    for (std::size_t i = 0; i < sample; ++i) {
-      const std::size_t from = i * rows.rows / sample;
-      read_rows(rows, from, from + 1, floats.data() + i * dim, dim);
-    }
-    if (unit()) normalize_rows(floats.data(), sample, dim, dim);
-  }
-  return Codec::train(params.codec, dim, as, {floats.data(), sample, dim});
-}
-
 void HnswIndex::Impl::fill(State& state, const Codec& codec, std::uint32_t first,
                            const VectorsView& rows, const RunOptions& run) const {
   std::byte* codes = state.codes.mutable_data();
@@ -180,7 +164,7 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
 
   if (!now.codec) {
-    now.codec = learn(rows, metric);
+    now.codec = indexes::learn_codec(params.codec, rows, metric, unit());
     now.build_codec = Codec::restore(params.codec, dim, unit() ? Metric::kL2 : metric,
                                      now.codec->mean());
   }

@@ -54,7 +54,6 @@ struct HnswIndex::Impl {
   // hnsw_change.cpp
   void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
   void check_new_ids(const std::int64_t* ids, std::size_t count) const;
-  std::shared_ptr<const quantizers::Codec> learn(const VectorsView& rows, Metric as) const;
   void fill(indexes::State& state, const quantizers::Codec& codec, std::uint32_t first,
             const VectorsView& rows, const RunOptions& run) const;
   /// Memory of our own with room for so much, holding what `at` holds.

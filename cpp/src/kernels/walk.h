@@ -20,14 +20,17 @@
 namespace vicinal::kernels {
 namespace {
 
+// Into the second cache: the first can wait for some 20 lines only, and then holds up the loads
+// behind them. Zen 4, rows of 3136 / 832 / 400 / 128 bytes at random places in memory, GB/s:
+// 12.0 / 8.9 / 6.9 / 4.4 against 8.0 / 6.6 / 5.9 / 3.8 into the first.
 VICINAL_INLINE void prefetch_line(const std::byte* at) noexcept {
 #if defined(__GNUC__) && defined(__x86_64__)
   // GCC 12 drops repeated __builtin_prefetch from such loops; it cannot drop this.
-  asm volatile("prefetcht0 %0" : : "m"(*at));
+  asm volatile("prefetcht1 %0" : : "m"(*at));
 #elif defined(__GNUC__)
-  __builtin_prefetch(at);
+  __builtin_prefetch(at, 0, 2);
 #elif defined(_M_X64)
-  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1);
 #else
   (void)at;
 #endif
