@@ -26,12 +26,13 @@ class File:
     later: bytes | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
     path: str
     headers: dict[str, str]
     #: Bytes of the file that were sent in answer.
-    sent: int
+    sent: int = 0
+    answered: threading.Event = field(default_factory=threading.Event)
 
 
 class FileServer:
@@ -61,16 +62,20 @@ class FileServer:
         return file
 
     def asked(self, path: str) -> list[Request]:
-        return [request for request in self.requests if request.path == path]
+        """Give the requests for a path, once they are answered."""
+        found = [request for request in self.requests if request.path == path]
+        assert all(request.answered.wait(10) for request in found)
+        return found
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path.lstrip("/")
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        sent = 0
+        request = Request(path, headers)
+        self.requests.append(request)
         try:
-            sent = self._send(handler, self.files.get(path), headers)
+            request.sent = self._send(handler, self.files.get(path), headers)
         finally:
-            self.requests.append(Request(path, headers, sent))
+            request.answered.set()
 
     def _send(
         self, handler: BaseHTTPRequestHandler, file: File | None, headers: dict[str, str]

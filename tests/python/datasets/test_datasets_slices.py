@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
-from file_server import FileServer, serving
+from file_server import FileServer
 
 import vicinal
 from vicinal import datasets
 from vicinal.datasets import Entry, Remote, transfer
 from vicinal.demo import load as load_demo
-
-pytest.importorskip("pooch", reason="pip install 'vicinal[datasets]'")
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    monkeypatch.setenv("VICINAL_DATA", str(tmp_path))
-    monkeypatch.delenv("VICINAL_OFFLINE", raising=False)
-    monkeypatch.setattr(transfer, "FIRST_WAIT_SECONDS", 0.001)
-    with serving() as found:
-        yield found
-
 
 ROWS, DIM = 9_000, 384
 

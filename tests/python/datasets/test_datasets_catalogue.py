@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_server import FileServer, serving
+from file_server import FileServer
 
 from vicinal import datasets
 from vicinal.cli import app
 from vicinal.datasets import FAMILIES, catalogue
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "datasets.md"
 ALL = datasets.list()
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    pytest.importorskip("pooch", reason="pip install 'vicinal[datasets]'")
-    monkeypatch.setenv("VICINAL_DATA", str(tmp_path))
-    monkeypatch.delenv("VICINAL_OFFLINE", raising=False)
-    with serving() as found:
-        yield found
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from file_server import FileServer, serving
+from file_server import FileServer
 
 import vicinal
 import vicinal.io as vio
@@ -47,15 +46,6 @@ def queries() -> Array:
 @pytest.fixture(scope="module")
 def truths(base: Array, queries: Array) -> dict[str, vicinal.Neighbors]:
     return {m: ground_truth(base, queries, K, m) for m in ("l2", "ip", "cosine")}
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    pytest.importorskip("pooch", reason="pip install 'vicinal[datasets]'")
-    monkeypatch.setenv("VICINAL_DATA", str(tmp_path / "cache"))
-    monkeypatch.delenv("VICINAL_OFFLINE", raising=False)
-    with serving() as found:
-        yield found
 
 
 def is_mapped(array: Array) -> bool:
