@@ -172,7 +172,10 @@ def test_an_interrupted_run_leaves_whole_lines_and_nobody_behind(
         process.kill()
     assert process.returncode == 130
     assert "interrupted" in said
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in workers if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
     lines = read(out)
     assert [line["kind"] for line in lines] == ["run", "dataset", "contender", "contender"]
     assert lines[3]["status"] == "failed"

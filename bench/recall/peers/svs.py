@@ -63,6 +63,7 @@ class Svs(Adapter):
         return np.asarray(ids).astype(np.int64)
 
     def save(self, path: Path) -> None:
+        path.mkdir()
         self.index.save(*(str(path / part) for part in ("config", "graph", "data")))
 
     def load(self, path: Path) -> None:
