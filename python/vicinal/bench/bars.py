@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vicinal.bench import wording
-from vicinal.bench.figures import BAR_STEP, Figure, Look, Spec, dot, label, linear_axis, tooltip
+from vicinal.bench.figures import Figure, Look, Spec, bar_height, dot, label, linear_axis, tooltip
 from vicinal.bench.records import Build, Kernel
 from vicinal.bench.results import Study
 from vicinal.bench.style import SHAPES, WHERE_COLOURS
@@ -49,9 +49,9 @@ def build_time(study: Study, look: Look) -> Figure | None:
         },
     }
     labels = label(look, "label", {"x": {"field": "x", **x}, "y": y})
-    title = f"Build time, {study.title}"
+    title = look.title("Build time", study)
     caption = f"Seconds with {study.settings.build_threads} threads. Less is better"
-    spec = look.spec(title, caption, rows, [bars, labels], height={"step": BAR_STEP})
+    spec = look.spec(title, caption, rows, [bars, *labels], bar_height(rows))
     return Figure(f"build-{study.key}", title, caption, spec, len(rows), marks=False)
 
 
@@ -110,10 +110,10 @@ def build_memory(study: Study, look: Look) -> Figure | None:
         "encoding": {"x": {"field": "own", **x}, **shared},
     }
     labels = label(look, "label", {"x": {"field": "end", **x}, "y": y})
-    title = f"Memory to build, {study.title}"
+    title = look.title("Memory to build", study)
     caption = "Growth of the process: peak pale, kept solid; the tick is the index. Less is better"
-    layers = [bar("peak", 0.38), bar("kept", 1), own, labels]
-    spec = look.spec(title, caption, rows, layers, height={"step": BAR_STEP})
+    layers = [bar("peak", 0.38), bar("kept", 1), own, *labels]
+    spec = look.spec(title, caption, rows, layers, bar_height(rows))
     return Figure(f"memory-{study.key}", title, caption, spec, len(rows), marks=False)
 
 
@@ -173,10 +173,8 @@ def roofline(kernels: Sequence[Kernel], look: Look) -> Figure | None:
     }
     title = "Kernels against what the machine allows"
     level = f", {levels[0]}" if len(levels) == 1 and levels[0] else ""
-    caption = (
-        f"One thread{level}; bound: the slower of memory and arithmetic. Right is better"
-    )
-    spec = look.spec(title, caption, rows, [full, dots], height={"step": 22})
+    caption = f"One thread{level}; bound: the slower of memory and arithmetic. Right is better"
+    spec = look.spec(title, caption, rows, [full, dots], bar_height(rows))
     return Figure("roofline", title, caption, spec, len(rows), wide=True, marks=False)
 
 

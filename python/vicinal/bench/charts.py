@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from vicinal.bench import wording
 from vicinal.bench.bars import build_memory, build_time, roofline
 from vicinal.bench.figures import (
-    BAR_STEP,
     Figure,
     Look,
     Spec,
+    bar_height,
     dot,
     label,
     log_axis,
@@ -67,7 +67,7 @@ def curves(study: Study, look: Look) -> Figure | None:
         "mark": {"type": "line", "aria": False},
         "encoding": {
             **where,
-            "color": look.colours(names, legend=True),
+            "color": look.colours(names, legend=False),
             "strokeDash": look.dashes(names),
             "strokeWidth": {"condition": {"test": ours, "value": 2.6}, "value": 1.4},
         },
@@ -76,7 +76,7 @@ def curves(study: Study, look: Look) -> Figure | None:
         "mark": dot(look),
         "encoding": {
             **where,
-            "fill": look.colours(names, legend=False),
+            "fill": look.colours(names, legend=True),
             "shape": look.shapes(names, legend=True),
             "size": {"condition": {"test": ours, "value": 80}, "value": 52},
             "tooltip": tooltip(
@@ -90,8 +90,8 @@ def curves(study: Study, look: Look) -> Figure | None:
         },
     }
     caption = f"Median of {study.settings.rounds} rounds, {_threads(study)}. Up and right is better"
-    title = f"Recall and throughput, {study.title}"
-    spec = look.spec(title, caption, rows, [line, dots], height=400)
+    title = look.title("Recall and throughput", study)
+    spec = look.spec(title, caption, rows, [line, dots], 400)
     return Figure(f"recall-{study.key}", title, caption, spec, len(rows), wide=True)
 
 
@@ -120,7 +120,7 @@ def ratios(study: Study, look: Look) -> Figure | None:
     ]
     names = [ratio.contender for ratio in found]
     ends = [1.0] + [value for row in rows for value in (row["low"], row["high"])]
-    axis = log_axis(ends, f"times {reference} (log)", "~r", room=1.25)
+    axis = log_axis(ends, f"times {reference} (log)", "~r", above=1.5)
     y = look.contender_axis(names)
     colour = look.colours(names, legend=False)
     hover = tooltip(contender="contender", said="ratio (95% interval)", rounds="rounds")
@@ -152,10 +152,10 @@ def ratios(study: Study, look: Look) -> Figure | None:
         },
     }
     labels = label(look, "label", {"x": {"field": "high", **axis}, "y": y})
-    title = f"Throughput at recall {TARGET} over {reference}, {study.title}"
+    title = look.title(f"Throughput at recall {TARGET} over {reference}", study)
     caption = "Paired in each round; the bar is the 95% interval. Right is better"
-    spec = look.spec(title, caption, rows, [one, spans, dots, labels], height={"step": BAR_STEP})
-    return Figure(f"ratio-{study.key}", title, caption, spec, len(rows))
+    spec = look.spec(title, caption, rows, [one, spans, *labels, dots], bar_height(rows))
+    return Figure(f"ratio-{study.key}", title, caption, spec, len(rows), wide=True)
 
 
 def _ours_last(contenders: Sequence[Contender]) -> list[Contender]:

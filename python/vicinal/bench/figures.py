@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from vicinal.bench.results import Study
 from vicinal.bench.style import LIGHT, Palette, Theme
 
 __all__ = [
-    "BAR_STEP",
     "Figure",
     "Look",
     "Spec",
+    "bar_height",
     "dot",
     "label",
     "linear_axis",
@@ -98,6 +99,10 @@ class Look:
         scale = {"domain": names, "range": values}
         return {"field": "contender", "type": "nominal", "scale": scale, "legend": shown}
 
+    def title(self, what: str, study: Study) -> str:
+        """Make the title of a figure; on the page the section says which data it is of."""
+        return what if self.page else f"{what}, {study.title}"
+
     def dimmed(self) -> Spec:
         """Encode opacity: on the page, all but the contender chosen in the legend are dimmed."""
         if not self.page:
@@ -123,9 +128,9 @@ class Look:
         return {"field": "contender", "type": "nominal", "sort": list(order), "axis": axis}
 
     def spec(
-        self, title: str, caption: str, rows: list[Spec], layer: list[Spec], **more: Any
+        self, title: str, caption: str, rows: list[Spec], layer: list[Spec], height: int
     ) -> Spec:
-        """Put a specification together; ``more`` goes in as it is, height above all."""
+        """Put a specification together; the height is that between the axes."""
         ours = [name for name in self.palette.names if self.palette[name].ours]
         spec: Spec = {
             "width": "container" if self.page else _FILE_WIDTH,
@@ -136,7 +141,7 @@ class Look:
             "data": {"values": rows},
             "layer": layer,
             "config": self._config(),
-            **more,
+            "height": height,
         }
         if not self.page:
             spec["title"] = {"text": title, "subtitle": caption}
@@ -172,6 +177,11 @@ class Look:
         }
 
 
+def bar_height(rows: Sequence[Spec]) -> int:
+    """Return the height of a figure that has a place for each contender."""
+    return BAR_STEP * len({row["contender"] for row in rows})
+
+
 def tooltip(**titles: str) -> list[Spec]:
     """Encode what hovering shows: field and its title."""
     return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
@@ -182,9 +192,14 @@ def stretched(recall: float) -> float:
     return 1 - math.sqrt(1 - recall)
 
 
-def recall_axis(recalls: Sequence[float], title: str) -> Spec:
-    """Encode values placed by `stretched`, marked with the recalls they stand for."""
+def recall_axis(recalls: Sequence[float], title: str, *, tight: bool = False) -> Spec:
+    """Encode values placed by `stretched`, marked with the recalls they stand for.
+
+    It begins at 0.85 or below; if it is tight, a little below the lowest recall.
+    """
     low = min(0.85, math.floor(min(recalls) * 20) / 20)
+    if tight:
+        low = max(0.0, 1 - 1.4 * (1 - min(recalls)) - 0.002)
     marked = [stretched(recall) for recall in _RECALLS if recall >= low]
     axis = {
         "title": title,
@@ -200,9 +215,18 @@ def recall_axis(recalls: Sequence[float], title: str) -> Spec:
     }
 
 
-def log_axis(values: Sequence[float], title: str, form: str = "~s", room: float = 1.12) -> Spec:
-    """Encode a quantity on a logarithmic axis with round numbers on it."""
-    low, high = min(values) / room, max(values) * room
+def log_axis(
+    values: Sequence[float],
+    title: str,
+    form: str = "~s",
+    room: float = 1.12,
+    above: float | None = None,
+) -> Spec:
+    """Encode a quantity on a logarithmic axis with round numbers on it.
+
+    ``room`` is the factor to the ends of the axis, ``above`` that to the upper one if it differs.
+    """
+    low, high = min(values) / room, max(values) * (above or room)
     axis = {
         "title": title,
         "values": log_ticks(low, high),
@@ -246,17 +270,16 @@ def dot(look: Look) -> Spec:
     return {"type": "point", "filled": True, "opacity": 1, "stroke": paper, "strokeWidth": 0.8}
 
 
-def label(look: Look, field: str, where: Spec) -> Spec:
-    """Make a layer of text to the right of marks."""
-    mark = {
-        "type": "text",
-        "align": "left",
-        "baseline": "middle",
-        "dx": 7,
-        "color": look.tone("ink"),
-        "fontSize": 12,
-    }
-    return {"mark": mark, "encoding": {**where, "text": {"field": field}}}
+def label(look: Look, field: str, where: Spec) -> list[Spec]:
+    """Make layers of text to the right of marks: paper around it first, then the text."""
+    shared = {"type": "text", "align": "left", "baseline": "middle", "dx": 7, "fontSize": 12}
+    paper, ink = look.tone("paper"), look.tone("ink")
+    halo = {**shared, "fill": paper, "stroke": paper, "strokeWidth": 4, "strokeJoin": "round"}
+    encoding = {**where, "text": {"field": field}}
+    return [
+        {"mark": {**halo, "aria": False}, "encoding": encoding},
+        {"mark": {**shared, "color": ink}, "encoding": encoding},
+    ]
 
 
 def linear_axis(values: Sequence[float], title: str, room: float = 1.2) -> Spec:

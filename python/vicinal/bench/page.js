@@ -33,6 +33,20 @@
     }
   };
 
+  // On paper the figures get the size of a page, so that their letters stay as large as the text.
+  const paper = { wide: 690, half: 335, height: 300 };
+  const fit = (printing) => {
+    for (const [place, view] of views) {
+      const { height } = specs[place.id];
+      const kind = place.closest("figure").className;
+      const low = printing && place.id.startsWith("recall-");
+      view.width(printing ? paper[kind] : place.clientWidth).height(low ? paper.height : height);
+      view.run();
+    }
+  };
+  window.addEventListener("beforeprint", () => fit(true));
+  window.addEventListener("afterprint", () => fit(false));
+
   for (const button of document.querySelectorAll(".chip")) {
     button.addEventListener("click", () => choose(button));
   }

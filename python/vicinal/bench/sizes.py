@@ -23,7 +23,7 @@ def size_speed(study: Study, look: Look) -> Figure | None:
     rates = [contender.at_recall[TARGET].rate for contender in chosen]
     y = {"field": "y", **log_axis(rates, f"queries/s at recall {TARGET} (log)")}
     said = [wording.matched(contender.at_recall[TARGET]) for contender in chosen]
-    title = f"Size and throughput, {study.title}"
+    title = look.title("Size and throughput", study)
     hover = f"queries/s at recall {TARGET}"
     return _by_size("size-speed", title, study, look, chosen, y, rates, said, hover)
 
@@ -34,9 +34,9 @@ def size_recall(study: Study, look: Look) -> Figure | None:
     if not chosen:
         return None
     recalls = [contender.best_recall or 0.0 for contender in chosen]
-    title = f"Size and best recall, {study.title}"
+    title = look.title("Size and best recall", study)
     named = f"best recall@{study.settings.k}"
-    y = {"field": "y", **recall_axis(recalls, f"{named} (stretched)")}
+    y = {"field": "y", **recall_axis(recalls, f"{named} (stretched)", tight=True)}
     said = [wording.recall(recall) for recall in recalls]
     heights = [stretched(recall) for recall in recalls]
     return _by_size("size-recall", title, study, look, chosen, y, heights, said, named)
@@ -81,11 +81,11 @@ def _by_size(
         "mark": {
             "type": "text",
             "align": "right",
-            "baseline": "top",
+            "baseline": "bottom",
             "dx": -5,
             "color": look.tone("faint"),
             "fontSize": 11,
-            "y": 2,
+            "y": 276,
         },
         "encoding": {"x": {"field": "x", **x}, "text": {"field": "text"}},
     }
@@ -111,7 +111,7 @@ def _by_size(
         },
     }
     caption = f"One vector is {study.dataset.dim:,} dimensions. Up and left is better"
-    spec = look.spec(title, caption, rows, [rule, note, dots], height=280)
+    spec = look.spec(title, caption, rows, [rule, note, dots], 280)
     return Figure(f"{name}-{study.key}", title, caption, spec, len(rows))
 
 

@@ -97,11 +97,11 @@ def points_table(study: Study) -> Table | None:
 def unfinished_table(studies: Iterable[Study]) -> Table | None:
     """Tabulate those that gave no result, or not all of it, and why."""
     rows = [
-        (study.title, c.name, wording.version(c), c.status, c.why or DASH)
+        (c.name, study.title, c.status, c.why or DASH, wording.version(c))
         for study in studies
         for c in study.unfinished
     ]
-    return Table(("data", "contender", "version", "what", "why"), tuple(rows), 5) if rows else None
+    return Table(("contender", "data", "what", "why", "version"), tuple(rows), 5) if rows else None
 
 
 def flags_table(studies: Iterable[Study]) -> Table | None:
