@@ -10,7 +10,6 @@ from .sweep import TARGETS, Point, brackets, frontier, levels_off
 
 SCOUTS = 250  # queries that look for the settings worth measuring
 ENOUGH_RECALL = 0.995  # of the scouts, whose recall is not quite that of all queries
-SLOWEST = 25.0  # queries per second; a setting slower than that ends its sweep
 
 #: Recall and queries per second of a setting, over the first so many queries or all of them.
 Try = Callable[[Params, int | None], tuple[float, float]]
@@ -23,37 +22,42 @@ class Seen:
     rate: float
 
 
-def explore(families: Sequence[Sequence[Params]], attempt: Try) -> list[tuple[Point, float]]:
+def explore(
+    families: Sequence[Sequence[Params]], attempt: Try, slowest: float
+) -> list[tuple[Point, float]]:
     """Points on both sides of each target, by rising effort, with a first guess of their rate.
 
     A family is a list of settings of rising effort; of several families only the settings count
-    that are not beaten in both recall and speed.
+    that are not beaten in both recall and speed. A setting of fewer than ``slowest`` queries per
+    second ends its family.
     """
     if len(families) == 1 and len(families[0]) == 1:
         recall, rate = attempt(families[0][0], None)
         return [(Point(families[0][0], recall), rate)]
-    scouted = [seen for family in families for seen in _scout(family, attempt)]
+    scouted = [seen for family in families for seen in _scout(family, attempt, slowest)]
     rest: list[Params] = []
     if len(families) == 1:
         rest = list(families[0][len(scouted) :])
     else:
         kept = frontier([s.recall for s in scouted], [s.rate for s in scouted])
         scouted = [scouted[i] for i in kept]
-    return _settle(scouted, rest, attempt)
+    return _settle(scouted, rest, attempt, slowest)
 
 
-def _scout(family: Sequence[Params], attempt: Try) -> list[Seen]:
+def _scout(family: Sequence[Params], attempt: Try, slowest: float) -> list[Seen]:
     curve: list[Seen] = []
     for params in family:
         curve.append(Seen(params, *attempt(params, SCOUTS)))
-        if curve[-1].recall >= ENOUGH_RECALL or curve[-1].rate < SLOWEST:
+        if curve[-1].recall >= ENOUGH_RECALL or curve[-1].rate < slowest:
             break
         if levels_off([seen.recall for seen in curve]):
             break
     return curve
 
 
-def _settle(path: list[Seen], rest: list[Params], attempt: Try) -> list[tuple[Point, float]]:
+def _settle(
+    path: list[Seen], rest: list[Params], attempt: Try, slowest: float
+) -> list[tuple[Point, float]]:
     """Recall of all queries, where the path is near a target; ``rest`` continues the path."""
     sure: set[int] = set()
     while True:
@@ -63,7 +67,7 @@ def _settle(path: list[Seen], rest: list[Params], attempt: Try) -> list[tuple[Po
             sure.add(i)
         if missing:
             continue
-        short = path[-1].recall < TARGETS[-1] and path[-1].rate >= SLOWEST
+        short = path[-1].recall < TARGETS[-1] and path[-1].rate >= slowest
         if not (short and rest) or levels_off([seen.recall for seen in path]):
             break
         path.append(Seen(rest[0], *attempt(rest.pop(0), SCOUTS)))

@@ -132,16 +132,17 @@ class Session:
         runner.result.build = built
 
     def _explore(self, runner: _Runner) -> None:
-        k, result = self.settings.k, runner.result
+        k, result, most = self.settings.k, runner.result, len(self.data.query)
+        slowest = 2 * most / self.settings.search_limit  # all queries take half the limit
 
         def attempt(params: Params, queries: int | None) -> tuple[float, float]:
-            count = len(self.data.query) if queries is None else queries
+            count = (FLAT_BATCH if result.exact else most) if queries is None else queries
             how = (k, params, count, self.settings.cpu_time)
             ids, seconds = self._call(runner, "find", *how)
             return datasets.recall(self.data, ids, self.kth), len(ids) / max(seconds, 1e-9)
 
         families = self._call(runner, "sweep", k)
-        for point, rate in explore(families, attempt):
+        for point, rate in explore(families, attempt, slowest):
             result.points.append(point)
             runner.repeats.append(self._repeat(rate, result.exact))
         if self.settings.fixed_ef is not None and "ef" in result.points[0].params:

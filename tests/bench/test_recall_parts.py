@@ -133,7 +133,7 @@ class Curve:
 
 def test_exploring_brackets_every_target_with_few_full_measurements() -> None:
     curve = Curve(1.0)
-    found = explore.explore([[{"ef": ef} for ef in peers.rising(10)]], curve)
+    found = explore.explore([[{"ef": ef} for ef in peers.rising(10)]], curve, 1.0)
     recalls = [point.recall for point, _ in found]
     for target in (0.90, 0.95, 0.99):
         below, above = [r for r in recalls if r < target], [r for r in recalls if r >= target]
@@ -151,11 +151,18 @@ def test_exploring_brackets_every_target_with_few_full_measurements() -> None:
 
 def test_exploring_gives_up_where_a_curve_levels_off() -> None:
     curve = Curve(0.93)
-    found = explore.explore([[{"ef": ef} for ef in peers.rising(10)]], curve)
+    found = explore.explore([[{"ef": ef} for ef in peers.rising(10)]], curve, 1.0)
     assert max(ef for ef, _ in curve.asked) < 3000
     recalls = [point.recall for point, _ in found]
     assert max(recalls) < 0.95
     assert min(r for r in recalls if r >= 0.90) < 0.93
+
+
+def test_exploring_ends_where_searches_become_too_slow() -> None:
+    curve = Curve(0.97)
+    found = explore.explore([[{"ef": ef} for ef in peers.rising(10)]], curve, 1000.0)
+    assert max(ef for ef, _ in curve.asked) < 130  # 1e5 / ef passes 1000 at 100
+    assert max(point.recall for point, _ in found) < 0.95
 
 
 def test_exploring_two_settings_keeps_the_unbeaten_of_both() -> None:
@@ -164,7 +171,7 @@ def test_exploring_two_settings_keeps_the_unbeaten_of_both() -> None:
         recall = (1 - 0.5 / nprobe) * (1 - 1 / depth)
         return recall, 1e6 / (10 * nprobe + depth)
 
-    found = explore.explore(probes(1024, "depth", (5, 20, 80, 320)), attempt)
+    found = explore.explore(probes(1024, "depth", (5, 20, 80, 320)), attempt, 1.0)
     recalls = [point.recall for point, _ in found]
     rates = [rate for _, rate in found]
     assert recalls == sorted(recalls)
