@@ -62,7 +62,7 @@ def configure(name: str, source: Path, parts: Collection[str]) -> Build:
     """Prepare a build folder beside the source; an earlier run's is used again."""
     if shutil.which("cmake") is None:
         raise CompareError("cmake is not on the PATH")
-    build = Build(name, source.parent / f"build-{_tools()}")
+    build = Build(name, source.parent / f"build-{_tools(source)}")
     build.log.write_text("")
     command = ["cmake", "-S", str(PROJECT), "-B", str(build.folder), "-DCMAKE_BUILD_TYPE=Release"]
     command += [f"-DVICINAL_SOURCE={source}", "-DVICINAL_BENCH=ON", "-DVICINAL_TESTS=OFF"]
@@ -90,10 +90,14 @@ def make(build: Build, source: Path, part: str, jobs: int) -> None:
             shutil.copy2(module, build.python / "vicinal")
 
 
-def _tools() -> str:
-    """Eight characters that change when another compiler, flags or Python would be used."""
+def _tools(source: Path) -> str:
+    """Eight characters that change when another compiler, flags or Python would be used.
+
+    And when folders have moved, for CMake would refuse to use its cache again.
+    """
     words = [os.environ.get(key, "") for key in ("CXX", "CXXFLAGS", "LDFLAGS")]
-    return hashlib.sha256("\n".join([*words, sys.executable, sys.version]).encode()).hexdigest()[:8]
+    words += [str(PROJECT), str(source), sys.executable, sys.version]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]
 
 
 def _run(build: Build, done: str, command: list[str]) -> None:
