@@ -59,6 +59,7 @@ def _readme(studies: Sequence[Study], shown: dict[str, list[Figure]], command: s
     parts = [_made_by(command)]
     for number, (machine, group) in enumerate(_by_machine(studies)):
         parts += [f"Measured on {machine}, by", _commands(_runs(group))]
+        parts += _warnings(_runs(group))
         for place, study in enumerate(group):
             parts.append(f"**{_text(study.title)}**: {_text(tables.study_line(study))}")
             if number == 0 and place == 0 and shown.get(study.key):
@@ -78,6 +79,7 @@ def _performance(
     parts = [_made_by(command)]
     for machine, group in _by_machine(studies):
         parts += [f"Measured on {machine}, by", _commands(_runs(group))]
+        parts += _warnings(_runs(group))
         parts.append(
             "`–`: not reached, or not known. `(at ...)`: the fastest setting has that higher "
             "recall already. Ratios are paired in each round, with 95% intervals. Peak and kept: "
@@ -115,6 +117,11 @@ def _by_machine(studies: Sequence[Study]) -> list[tuple[str, list[Study]]]:
 
 def _runs(studies: Iterable[Study]) -> list[Run]:
     return [run for study in studies for run in study.runs]
+
+
+def _warnings(runs: Iterable[Run]) -> list[str]:
+    lines = (tables.busy_line(run.machine) for run in runs)
+    return [line for line in dict.fromkeys(lines) if line is not None]
 
 
 def _made_by(command: str) -> str:

@@ -89,7 +89,8 @@ def curves(study: Study, look: Look) -> Figure | None:
             ),
         },
     }
-    caption = f"Median of {study.settings.rounds} rounds, {_threads(study)}. Up and right is better"
+    repeats = wording.repeats(study.settings.rounds).capitalize()
+    caption = f"{repeats}, {_threads(study)}. Up and right is better"
     title = look.title("Recall and throughput", study)
     spec = look.spec(title, caption, rows, [line, dots], 400)
     return Figure(f"recall-{study.key}", title, caption, spec, len(rows), wide=True)

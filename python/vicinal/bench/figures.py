@@ -96,6 +96,10 @@ class Look:
 
     def _nominal(self, names: list[str], values: list[Any], legend: bool) -> Spec:
         shown = {"title": None} if legend and not self.page else None
+        if shown is None:
+            # Legends of one domain become one, and that is hidden if one of them is: what has no
+            # legend gets its domain in another order.
+            names, values = names[::-1], values[::-1]
         scale = {"domain": names, "range": values}
         return {"field": "contender", "type": "nominal", "scale": scale, "legend": shown}
 
@@ -274,7 +278,7 @@ def label(look: Look, field: str, where: Spec) -> list[Spec]:
     """Make layers of text to the right of marks: paper around it first, then the text."""
     shared = {"type": "text", "align": "left", "baseline": "middle", "dx": 7, "fontSize": 12}
     paper, ink = look.tone("paper"), look.tone("ink")
-    halo = {**shared, "fill": paper, "stroke": paper, "strokeWidth": 4, "strokeJoin": "round"}
+    halo = {**shared, "fill": paper, "stroke": paper, "strokeWidth": 6, "strokeJoin": "round"}
     encoding = {**where, "text": {"field": field}}
     return [
         {"mark": {**halo, "aria": False}, "encoding": encoding},

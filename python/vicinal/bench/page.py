@@ -139,6 +139,7 @@ def _run(run: Run) -> dict[str, Any]:
         "command": run.command,
         "machine": tables.machine_line(run.machine),
         "load": None if load is None else f"{load:.1f}",
+        "busy": tables.busy_line(run.machine),
         "limit": None if limit is None else f"{limit:,.0f}",
         "bounds": tables.bounds_table(run),
     }

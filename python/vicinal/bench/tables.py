@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "bounds_table",
     "brief_table",
+    "busy_line",
     "flags_table",
     "full_table",
     "headline",
@@ -144,6 +145,9 @@ def bounds_table(run: Run) -> Table | None:
     return Table(("what", "measured"), tuple(rows)) if rows else None
 
 
+# Share of the processors that may have been at work before a run.
+_BUSY = 0.7
+
 # Endings of names, longest first, with the factor to what people read.
 _UNITS = (
     ("_bytes_per_s", 1e-9, "GB/s"),
@@ -165,9 +169,11 @@ def headline(study: Study) -> str | None:
     if ours is None and theirs is None:
         return None
     if ours is None and theirs is not None:
+        missed = any(c.ours for c in study.contenders)
+        start = f"no form of vicinal reaches recall {TARGET}; " if missed else ""
         return (
-            f"no form of vicinal reaches recall {TARGET}; the fastest of the others "
-            f"({theirs[1].name}) answers {wording.rate(theirs[0])} queries a second."
+            f"{start}at recall {TARGET} the fastest of the others ({theirs[1].name}) answers "
+            f"{wording.rate(theirs[0])} queries a second."
         )
     assert ours is not None
     text = (
@@ -192,8 +198,9 @@ def study_line(study: Study) -> str:
     clock = "" if settings.clock == "wall" else f" Throughput by {settings.clock} time."
     return (
         f"{data.rows:,} vectors of {data.dim:,} dimensions, metric {data.metric}; "
-        f"{data.queries:,} queries, recall@{settings.k}; {threads}, {calls}; median of "
-        f"{settings.rounds} interleaved rounds; built with {settings.build_threads} threads.{clock}"
+        f"{data.queries:,} queries, recall@{settings.k}; {threads}, {calls}; "
+        f"{wording.repeats(settings.rounds)}, interleaved; built with {settings.build_threads} "
+        f"threads.{clock}"
     )
 
 
@@ -207,6 +214,16 @@ def machine_line(machine: Machine) -> str:
     parts += [machine.compiler] if machine.compiler else []
     parts += [f"kernels {machine.level}"] if machine.level else []
     return ", ".join(parts)
+
+
+def busy_line(machine: Machine) -> str | None:
+    """Warn if the machine had other work when a run began."""
+    if machine.load is None or machine.load <= _BUSY * machine.cpus:
+        return None
+    return (
+        f"The machine was busy when the run began (load {machine.load:.1f} on {machine.cpus} "
+        "CPUs): ratios may hold, other numbers are no evidence."
+    )
 
 
 def _table(

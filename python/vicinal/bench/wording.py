@@ -16,6 +16,7 @@ __all__ = [
     "rate",
     "ratio",
     "recall",
+    "repeats",
     "rounds",
     "seconds",
     "version",
@@ -69,6 +70,11 @@ def rounds(point: Point) -> str:
     """Write the slowest and the fastest round."""
     low, high = min(point.rates), max(point.rates)
     return rate(low) if len(point.rates) == 1 else f"{rate(low)}{DASH}{rate(high)}"
+
+
+def repeats(count: int) -> str:
+    """Say what a number is the median of."""
+    return "one round" if count == 1 else f"median of {count} rounds"
 
 
 def version(contender: Contender) -> str:
