@@ -83,7 +83,10 @@ class Remote:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a data set without having it."""
+    """What is known of a data set without having it.
+
+    ``rows_there`` counts the rows of the published file if the set is the front part of it.
+    """
 
     name: str
     family: str
@@ -97,8 +100,8 @@ class Entry:
     queries: Remote | None = None
     """None if they are in the file of the base."""
     truth: Remote | None = None
+    # Rows in the published file, where this set is the front part of it; 0 if it is all.
     rows_there: int = 0
-    """Rows in the published file, where this set is the front part of it; 0 if it is all."""
     dtype: str = "float32"
     homepage: str | None = None
     licence: str | None = None
