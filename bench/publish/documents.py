@@ -20,7 +20,7 @@ from vicinal.bench.tables import Table
 START, END = "<!-- results -->", "<!-- /results -->"
 FIGURES = "docs/figures"
 # Of each study; the README shows the first one of the first study.
-_SHOWN = ("recall", "ratio", "size-speed")
+_SHOWN = ("recall", "ratio", "size-speed", "exact")
 
 
 class PublishError(Exception):

@@ -31,6 +31,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=alert(1)>"
 CONTENT = invented.lines()
+MEASURED = [line for line in CONTENT if line["kind"] == "contender" and line["points"]]
+EXACT = [line["contender"] for line in MEASURED if line["family"] == "flat"]
+CURVED = [line for line in MEASURED if line["family"] != "flat"]
 FIGURES = ("recall", "ratio", "size-speed", "size-recall", "build", "memory")
 MAX_BYTES = 3_000_000
 PHONE = 390  # CSS pixels
@@ -125,20 +128,22 @@ def marks(browser: webdriver.Chrome, figure: str, kind: str) -> int:
 
 
 def test_every_point_of_the_file_is_drawn(opened: webdriver.Chrome) -> None:
-    measured = [line for line in CONTENT if line["kind"] == "contender" and line["points"]]
-    points = sum(len(line["points"]) for line in measured)
+    points = sum(len(line["points"]) for line in CURVED)
     assert marks(opened, "recall-invented-128", "symbol") == points
-    assert marks(opened, "recall-invented-128", "line") == len(measured)
-    counts = Counter(line["kind"] for line in CONTENT)
-    assert marks(opened, "ratio-invented-128", "symbol") == counts["ratio"]
-    assert marks(opened, "roofline", "symbol") == counts["kernel"]
-    reached = [line for line in measured if line["at_recall"]["0.95"]]
+    assert marks(opened, "recall-invented-128", "line") == len(CURVED)
+    assert marks(opened, "exact-invented-128", "rect") == len(EXACT) == 2
+    ratios = [line for line in CONTENT if line["kind"] == "ratio"]
+    ratios = [line for line in ratios if line["contender"] not in EXACT]
+    assert marks(opened, "ratio-invented-128", "symbol") == len(ratios)
+    kernels = [line for line in CONTENT if line["kind"] == "kernel"]
+    assert marks(opened, "roofline", "symbol") == len(kernels)
+    reached = [line for line in CURVED if line["at_recall"]["0.95"]]
     assert marks(opened, "size-speed-invented-128", "symbol") == len(reached)
-    assert marks(opened, "size-recall-invented-128", "symbol") == len(measured)
-    assert marks(opened, "build-invented-128", "rect") == len(measured)
-    assert marks(opened, "memory-invented-128", "rect") == 3 * len(measured)  # peak, kept, index
-    drawn = run(opened, "return document.documentElement.dataset.drawn")
-    assert int(drawn) == 2 * len(FIGURES) + 1
+    assert marks(opened, "size-recall-invented-128", "symbol") == len(CURVED)
+    assert marks(opened, "build-invented-128", "rect") == len(MEASURED)
+    assert marks(opened, "memory-invented-128", "rect") == 3 * len(MEASURED)  # peak, kept, index
+    drawn = int(run(opened, "return document.documentElement.dataset.drawn"))
+    assert drawn == 2 * len(FIGURES) + 2  # the second data set has no exact search; kernels
 
 
 def test_marks_have_colours_that_can_be_seen(opened: webdriver.Chrome) -> None:
@@ -148,8 +153,7 @@ def test_marks_have_colours_that_can_be_seen(opened: webdriver.Chrome) -> None:
         "return [...document.querySelectorAll('#recall-invented-128 .mark-symbol path')]"
         ".map(path => getComputedStyle(path).fill)",
     )
-    measured = [line for line in CONTENT if line["kind"] == "contender" and line["points"]]
-    assert len(set(fills)) == len(measured)
+    assert len(set(fills)) == len(CURVED)
     assert not {"rgb(0, 0, 0)", "none", "rgb(255, 255, 255)"} & set(fills)
 
 

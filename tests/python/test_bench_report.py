@@ -144,7 +144,7 @@ def test_figures_are_written_as_svg_and_png(tmp_path: Path, results: Results) ->
     path = invented.write(tmp_path / "invented.jsonl", invented.lines())
     folder = tmp_path / "figures"
     assert report(path, "-o", tmp_path / "page.html", "--figures", folder) == 0
-    names = {"recall", "ratio", "size-speed", "size-recall", "build", "memory"}
+    names = {"recall", "ratio", "size-speed", "size-recall", "build", "memory", "exact"}
     wanted = {f"{name}-invented-128" for name in names} | {"roofline"}
     assert {file.stem for file in folder.iterdir()} == wanted
     for name in wanted:
@@ -153,7 +153,8 @@ def test_figures_are_written_as_svg_and_png(tmp_path: Path, results: Results) ->
         root = ElementTree.parse(folder / f"{name}.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         text = "".join(root.itertext())
-        assert text.count("ScaNN") == (0 if name == "roofline" else 1), name
+        shown = {"roofline": "score_block sq8 128", "exact-invented-128": "vicinal Flat"}
+        assert text.count(shown.get(name, "ScaNN")) == 1, name
         assert "var(" not in (folder / f"{name}.svg").read_text(encoding="utf-8")
 
 
@@ -166,12 +167,16 @@ def test_every_point_is_in_its_figure(results: Results) -> None:
         (c.name, stretched(point.recall), point.rate)
         for c in results.contenders
         for point in c.points
+        if c.family != "flat"
     }
     assert {(row["contender"], row["x"], row["y"]) for row in rows} == wanted
     assert curves.points == len(wanted) == len(rows)
     assert figures["roofline"].points == len(results.kernels)
     assert figures["build-invented-128"].points == len([c for c in results.contenders if c.build])
-    assert figures["ratio-invented-128"].points == len(results.ratios)
+    exact = [c.name for c in results.contenders if c.family == "flat"]
+    curved = [ratio for ratio in results.ratios if ratio.contender not in exact]
+    assert figures["ratio-invented-128"].points == len(curved)
+    assert figures["exact-invented-128"].points == len(exact) == 2
 
 
 def test_a_library_has_one_hue_and_each_contender_its_own_mark(results: Results) -> None:

@@ -30,6 +30,8 @@ _CONTENDERS = (
     ("vicinal HNSW SQ8", "vicinal", "graph", {"links": 16}, 1.9, 1.05, 1.6, 4.0),
     ("vicinal HNSW SQ8+f16", "vicinal", "graph", {"links": 16}, 1.8, 1.0, 3.6, 4.2),
     ("vicinal HNSW SQ4+f16", "vicinal", "graph", {"links": 16}, 1.7, 1.2, 3.1, 4.1),
+    ("faiss Flat", "faiss-cpu", "flat", {}, 0.010, 1.0, 4.0, 0.1),
+    ("vicinal Flat", "vicinal", "flat", {}, 0.012, 1.0, 4.0, 0.1),
 )  # fmt: skip
 _EFS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 ROWS, DIM, ROUNDS = 20_000, 128, 5
@@ -82,12 +84,15 @@ def dataset_line(run: str = RUN, data: str = DATA) -> Line:
 
 def contender_line(number: int, run: str = RUN, data: str = DATA) -> Line:
     name, library, family, flags, speed, cost, size, seconds = _CONTENDERS[number]
-    points = []
-    for ef in _EFS:
+    points: list[Line] = []
+    for ef in _EFS if family != "flat" else ():
         recall = 1 - 0.45 * math.exp(-math.pow(ef / (14 * cost), 0.75))
         middle = 9e5 * speed / (ef + 25)
         rates = [middle * (1 + 0.01 * (round_ - 2)) for round_ in range(ROUNDS)]
         points.append({"params": {"ef": ef}, "recall": recall, "rates": rates, "single_rates": []})
+    if family == "flat":
+        rates = [1e5 * speed * (1 + 0.01 * (round_ - 2)) for round_ in range(ROUNDS)]
+        points = [{"params": {}, "recall": 1.0, "rates": rates, "single_rates": rates}]
     at = {target: _at(points, float(target)) for target in ("0.90", "0.95", "0.99")}
     own = int(size * DIM * ROWS)
     return {
@@ -118,6 +123,8 @@ def contender_line(number: int, run: str = RUN, data: str = DATA) -> Line:
 
 def _at(points: list[Line], target: float) -> Line | None:
     """Interpolate between two points, as the benchmark does."""
+    if len(points) == 1:
+        return {"rate": points[0]["rates"][2], "recall": points[0]["recall"], "above": True}
     for before, after in itertools.pairwise(points):
         if before["recall"] <= target <= after["recall"]:
             share = (target - before["recall"]) / (after["recall"] - before["recall"])

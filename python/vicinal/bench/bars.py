@@ -10,7 +10,7 @@ from vicinal.bench.records import Build, Kernel
 from vicinal.bench.results import Study
 from vicinal.bench.style import SHAPES, WHERE_COLOURS
 
-__all__ = ["build_memory", "build_time", "roofline"]
+__all__ = ["build_memory", "build_time", "exact_speed", "roofline"]
 
 
 def build_time(study: Study, look: Look) -> Figure | None:
@@ -52,7 +52,7 @@ def build_time(study: Study, look: Look) -> Figure | None:
     title = look.title("Build time", study)
     caption = f"Seconds with {study.settings.build_threads} threads. Less is better"
     spec = look.spec(title, caption, rows, [bars, *labels], bar_height(rows))
-    return Figure(f"build-{study.key}", title, caption, spec, len(rows), marks=False)
+    return Figure(f"build-{study.key}", title, caption, spec, len(rows))
 
 
 def build_memory(study: Study, look: Look) -> Figure | None:
@@ -114,7 +114,56 @@ def build_memory(study: Study, look: Look) -> Figure | None:
     caption = "Growth of the process: peak pale, kept solid; the tick is the index. Less is better"
     layers = [bar("peak", 0.38), bar("kept", 1), own, *labels]
     spec = look.spec(title, caption, rows, layers, bar_height(rows))
-    return Figure(f"memory-{study.key}", title, caption, spec, len(rows), marks=False)
+    return Figure(f"memory-{study.key}", title, caption, spec, len(rows))
+
+
+def exact_speed(study: Study, look: Look) -> Figure | None:
+    """Show queries per second of exact search, which has no curve: its recall is 1."""
+    found = sorted(study.exact, key=lambda contender: -contender.points[0].rate)
+    if not found:
+        return None
+    rows: list[Spec] = [
+        {
+            "contender": contender.name,
+            "x": contender.points[0].rate,
+            "label": wording.rate(contender.points[0].rate),
+            "single": _rate(contender.points[0].single_rate),
+            "rounds": wording.rounds(contender.points[0]),
+            "recall": wording.recall(contender.points[0].recall),
+            "version": wording.version(contender),
+        }
+        for contender in found
+    ]
+    names = [contender.name for contender in found]
+    x = linear_axis([row["x"] for row in rows], "queries per second")
+    y = look.contender_axis(names)
+    hover = tooltip(
+        contender="contender",
+        label="queries/s",
+        rounds="rounds",
+        single="one call per query",
+        recall=f"recall@{study.settings.k}",
+        version="version",
+    )
+    bars = {
+        "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": {"band": 0.68}},
+        "encoding": {
+            "x": {"field": "x", **x},
+            "y": y,
+            "color": look.colours(names, legend=False),
+            "tooltip": hover,
+            **look.dimmed(),
+        },
+    }
+    labels = label(look, "label", {"x": {"field": "x", **x}, "y": y})
+    title = look.title("Exact search", study)
+    caption = "Every row is compared, so recall is 1. More is better"
+    spec = look.spec(title, caption, rows, [bars, *labels], bar_height(rows))
+    return Figure(f"exact-{study.key}", title, caption, spec, len(rows), wide=True)
+
+
+def _rate(value: float | None) -> str:
+    return wording.DASH if value is None else wording.rate(value)
 
 
 def roofline(kernels: Sequence[Kernel], look: Look) -> Figure | None:
@@ -175,7 +224,7 @@ def roofline(kernels: Sequence[Kernel], look: Look) -> Figure | None:
     level = f", {levels[0]}" if len(levels) == 1 and levels[0] else ""
     caption = f"One thread{level}; bound: the slower of memory and arithmetic. Right is better"
     spec = look.spec(title, caption, rows, [full, dots], bar_height(rows))
-    return Figure("roofline", title, caption, spec, len(rows), wide=True, marks=False)
+    return Figure("roofline", title, caption, spec, len(rows), wide=True)
 
 
 def _memories(build: Build) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vicinal.bench import wording
-from vicinal.bench.bars import build_memory, build_time, roofline
+from vicinal.bench.bars import build_memory, build_time, exact_speed, roofline
 from vicinal.bench.figures import (
     Figure,
     Look,
@@ -29,7 +29,7 @@ def figures_of(results: Results, look: Look) -> dict[str, list[Figure]]:
     """Make all figures: those of each study under its key, those of kernels under "kernels"."""
     out: dict[str, list[Figure]] = {}
     for study in results.studies():
-        makers = (curves, ratios, size_speed, size_recall, build_time, build_memory)
+        makers = (curves, ratios, size_speed, size_recall, build_time, build_memory, exact_speed)
         made = (make(study, look) for make in makers)
         out[study.key] = [figure for figure in made if figure is not None]
     kernels = roofline(results.newest_kernels(), look)
@@ -51,14 +51,14 @@ def curves(study: Study, look: Look) -> Figure | None:
             "params": wording.pairs(point.params),
             "version": wording.version(contender),
         }
-        for contender in _ours_last(study.measured)
+        for contender in _ours_last(study.curved)
         for point in contender.points
     ]
     if not rows:
         return None
     k = study.settings.k
-    names = [contender.name for contender in study.measured]
-    recalls = [point.recall for contender in study.measured for point in contender.points]
+    names = [contender.name for contender in study.curved]
+    recalls = [point.recall for contender in study.curved for point in contender.points]
     ours = "indexof(ours, datum.contender) >= 0"
     x = {"field": "x", **recall_axis(recalls, f"recall@{k} (stretched towards 1)")}
     y = {"field": "y", **log_axis([row["y"] for row in rows], "queries per second (log)")}
@@ -99,10 +99,13 @@ def curves(study: Study, look: Look) -> Figure | None:
 def ratios(study: Study, look: Look) -> Figure | None:
     """Throughput at one recall over that of the reference, with intervals."""
     reference = study.reference
+    curved = {contender.name for contender in study.curved}
     found = [
         ratio
         for ratio in study.ratios
-        if ratio.reference == reference and abs(ratio.target - float(TARGET)) < 1e-9
+        if ratio.contender in curved
+        and ratio.reference == reference
+        and abs(ratio.target - float(TARGET)) < 1e-9
     ]
     if not found:
         return None

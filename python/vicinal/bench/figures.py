@@ -49,8 +49,6 @@ class Figure:
     spec: Spec
     points: int
     wide: bool = False
-    marks: bool = True
-    """Whether contenders are told apart by the marks of the legend."""
 
 
 @dataclass(frozen=True)

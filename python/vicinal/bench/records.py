@@ -137,6 +137,11 @@ class Contender:
         return self.library == "vicinal"
 
     @property
+    def exact(self) -> bool:
+        """Whether it compares every row, and so has no curve of recall."""
+        return self.family == "flat"
+
+    @property
     def best_recall(self) -> float | None:
         """The highest recall of its points."""
         return max((point.recall for point in self.points), default=None)

@@ -84,6 +84,16 @@ class Study:
         return tuple(c for c in self.contenders if c.points)
 
     @property
+    def curved(self) -> tuple[Contender, ...]:
+        """Those measured that trade recall for speed: all but exact search."""
+        return tuple(c for c in self.measured if not c.exact)
+
+    @property
+    def exact(self) -> tuple[Contender, ...]:
+        """Those measured that search exactly."""
+        return tuple(c for c in self.measured if c.exact)
+
+    @property
     def unfinished(self) -> tuple[Contender, ...]:
         """Those that failed, took too long or refused."""
         return tuple(c for c in self.contenders if c.status != "ok")

@@ -17,7 +17,7 @@ TARGET = "0.95"
 
 def size_speed(study: Study, look: Look) -> Figure | None:
     """Bytes for each vector against throughput at one recall."""
-    chosen = [c for c in study.measured if _size(c, study) and TARGET in c.at_recall]
+    chosen = [c for c in study.curved if _size(c, study) and TARGET in c.at_recall]
     if not chosen:
         return None
     rates = [contender.at_recall[TARGET].rate for contender in chosen]
@@ -30,7 +30,7 @@ def size_speed(study: Study, look: Look) -> Figure | None:
 
 def size_recall(study: Study, look: Look) -> Figure | None:
     """Bytes for each vector against the best recall."""
-    chosen = [c for c in study.measured if _size(c, study)]
+    chosen = [c for c in study.curved if _size(c, study)]
     if not chosen:
         return None
     recalls = [contender.best_recall or 0.0 for contender in chosen]
