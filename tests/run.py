@@ -32,7 +32,11 @@ EXE = ".exe" if ON_WINDOWS else ""
 Command = list[str | Path]
 # Tests of text, files and machine code: the same at every instruction level, so they run at one.
 NO_KERNELS = (
+    "tests/bench/*",
+    "tests/browser/*",
     "tests/docs/*",
+    "tests/python/datasets/*",
+    "tests/python/test_bench_*.py",
     "tests/python/test_cli.py",
     "tests/python/test_config.py",
     "tests/python/test_io_*.py",
