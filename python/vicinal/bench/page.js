@@ -34,14 +34,14 @@
   };
 
   // On paper the figures get the size of a page, so that their letters stay as large as the text.
-  const paper = { wide: 690, half: 335, height: 300 };
+  const paper = { wide: 690, half: 335, curves: 300, highest: 760 };
   const fit = (printing) => {
     for (const [place, view] of views) {
       const { height } = specs[place.id];
       const kind = place.closest("figure").className;
-      const low = printing && place.id.startsWith("recall-");
-      view.width(printing ? paper[kind] : place.clientWidth).height(low ? paper.height : height);
-      view.run();
+      const most = place.id.startsWith("recall-") ? paper.curves : paper.highest;
+      view.width(printing ? paper[kind] : place.clientWidth);
+      view.height(printing ? Math.min(height, most) : height).run();
     }
   };
   window.addEventListener("beforeprint", () => fit(true));
