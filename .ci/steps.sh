@@ -1,6 +1,7 @@
 # The steps of .ci/run, one function each. They run from the root of the repository.
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+export CI=1  # a missing browser then fails its test
 # One compiler run serves every release build: the same flags and the same paths, seen from a build
 # folder two levels down, wherever the sources lie.
 export CCACHE_COMPILERCHECK=content CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
@@ -45,7 +46,7 @@ step_system() {
   if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
     export DEBIAN_FRONTEND=noninteractive
     local wanted=(g++ git ccache libgmock-dev googletest libbenchmark-dev)
-    wanted+=(qemu-user g++-aarch64-linux-gnu binutils)
+    wanted+=(qemu-user g++-aarch64-linux-gnu binutils chromium chromium-driver valgrind)
     python3 -c 'import ensurepip' 2>/dev/null || wanted+=(python3-venv)
     local missing=() package version
     for package in "${wanted[@]}"; do

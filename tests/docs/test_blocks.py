@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import vicinal
+import vicinal.io
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
