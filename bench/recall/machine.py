@@ -76,7 +76,7 @@ def _vicinal() -> Object:
 def measure(program: Path, dims: Sequence[int] | None = None) -> Object:
     """What vicinal_machine prints as JSON; without dimensions, no kernels."""
     asked = [str(dim) for dim in dims] if dims else ["--no-kernels"]
-    command = [str(program), "--json", *asked]
+    command = [str(program.resolve()), "--json", *asked]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     numbers: Object = json.loads(done.stdout)
     return numbers
