@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .peers import Params
-from .sweep import TARGETS, Point, brackets, frontier, levels_off
+from .sweep import TARGETS, Point, at_recall, brackets, levels_off
 
 SCOUTS = 250  # queries that look for the settings worth measuring
 ENOUGH_RECALL = 0.995  # of the scouts, whose recall is not quite that of all queries
@@ -27,21 +27,34 @@ def explore(
 ) -> list[tuple[Point, float]]:
     """Points on both sides of each target, by rising effort, with a first guess of their rate.
 
-    A family is a list of settings of rising effort; of several families only the settings count
-    that are not beaten in both recall and speed. A setting of fewer than ``slowest`` queries per
-    second ends its family.
+    A family is a list of settings of rising effort; of several families each target gets the one
+    that reaches it fastest. A setting of fewer than ``slowest`` queries per second ends its family.
     """
     if len(families) == 1 and len(families[0]) == 1:
         recall, rate = attempt(families[0][0], None)
         return [(Point(families[0][0], recall), rate)]
-    scouted = [seen for family in families for seen in _scout(family, attempt, slowest)]
-    rest: list[Params] = []
-    if len(families) == 1:
-        rest = list(families[0][len(scouted) :])
-    else:
-        kept = frontier([s.recall for s in scouted], [s.rate for s in scouted])
-        scouted = [scouted[i] for i in kept]
-    return _settle(scouted, rest, attempt, slowest)
+    curves = [_scout(family, attempt, slowest) for family in families]
+    wanted: dict[int, list[float]] = {}
+    for target in TARGETS:
+        wanted.setdefault(_fastest(curves, target), []).append(target)
+    found = []
+    for place, targets in sorted(wanted.items()):
+        rest = list(families[place][len(curves[place]) :])
+        settled = _settle(curves[place], rest, targets, attempt, slowest)
+        found += [(Point(seen.params, seen.recall, family=place), seen.rate) for seen in settled]
+    return found
+
+
+def _fastest(curves: Sequence[Sequence[Seen]], target: float) -> int:
+    """The family that has the best throughput at the target, or else comes nearest to it."""
+    reached = {}
+    for place, curve in enumerate(curves):
+        matched = at_recall([Point(s.params, s.recall, [s.rate]) for s in curve], target)
+        if matched:
+            reached[place] = matched.rate
+    if reached:
+        return max(reached, key=lambda place: reached[place])
+    return max(range(len(curves)), key=lambda place: curves[place][-1].recall)
 
 
 def _scout(family: Sequence[Params], attempt: Try, slowest: float) -> list[Seen]:
@@ -56,20 +69,19 @@ def _scout(family: Sequence[Params], attempt: Try, slowest: float) -> list[Seen]
 
 
 def _settle(
-    path: list[Seen], rest: list[Params], attempt: Try, slowest: float
-) -> list[tuple[Point, float]]:
+    path: list[Seen], rest: list[Params], targets: Sequence[float], attempt: Try, slowest: float
+) -> list[Seen]:
     """Recall of all queries, where the path is near a target; ``rest`` continues the path."""
     sure: set[int] = set()
     while True:
-        missing = [i for i in brackets([seen.recall for seen in path]) if i not in sure]
+        missing = [i for i in brackets([seen.recall for seen in path], targets) if i not in sure]
         for i in missing:
             path[i] = Seen(path[i].params, *attempt(path[i].params, None))
             sure.add(i)
         if missing:
             continue
-        short = path[-1].recall < TARGETS[-1] and path[-1].rate >= slowest
+        short = path[-1].recall < targets[-1] and path[-1].rate >= slowest
         if not (short and rest) or levels_off([seen.recall for seen in path]):
             break
         path.append(Seen(rest[0], *attempt(rest.pop(0), SCOUTS)))
-    needed = brackets([seen.recall for seen in path])
-    return [(Point(path[i].params, path[i].recall), path[i].rate) for i in needed]
+    return [path[i] for i in brackets([seen.recall for seen in path], targets)]

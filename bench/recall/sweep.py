@@ -20,6 +20,7 @@ class Point:
     recall: float
     rates: list[float] = field(default_factory=list)
     single_rates: list[float] = field(default_factory=list)  # exact search, one query a call
+    family: int = 0  # which of the adapter's lists of settings it comes from
 
     @property
     def rate(self) -> float:
@@ -53,21 +54,20 @@ def levels_off(recalls: Sequence[float]) -> bool:
     return len(recalls) > 6 and recalls[-1] - recalls[-4] < 0.001
 
 
-def frontier(recalls: Sequence[float], rates: Sequence[float]) -> list[int]:
-    """Places of the settings that no other one beats in both, by rising recall."""
-    best, kept = -math.inf, []
-    for i in sorted(range(len(recalls)), key=lambda i: (-recalls[i], -rates[i])):
-        if rates[i] > best:
-            best = rates[i]
-            kept.append(i)
-    return kept[::-1]
-
-
 def at_recall(points: Sequence[Point], target: float, number: int | None = None) -> Matched | None:
     """Log-linear interpolation between the neighbours of the target; None if it was not reached.
 
-    ``number`` asks for one round instead of the median of all.
+    Neighbours are of one family; the fastest family counts. ``number`` asks for one round instead
+    of the median of all.
     """
+    found = []
+    for family in {point.family for point in points}:
+        matched = _within([p for p in points if p.family == family], target, number)
+        found += [matched] if matched else []
+    return max(found, key=lambda matched: matched.rate, default=None)
+
+
+def _within(points: Sequence[Point], target: float, number: int | None) -> Matched | None:
     measured = sorted((p for p in points if p.rates), key=lambda p: p.recall)
     rates = [p.rate if number is None else p.rates[number] for p in measured]
     for i, right in enumerate(measured):

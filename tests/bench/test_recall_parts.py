@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from bench.recall import datasets, explore, machine, peers
 from bench.recall.peers.base import power_of_two, probes
 from bench.recall.ratios import interval, paired, student
-from bench.recall.sweep import Point, at_recall, brackets, frontier, levels_off
+from bench.recall.sweep import Point, at_recall, brackets, levels_off
 
 
 def line_of(*rows: list[float]) -> datasets.Dataset:
@@ -61,11 +60,6 @@ def test_a_curve_that_levels_off_is_left() -> None:
     assert not levels_off([0.1, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert not levels_off([0.5, 0.6, 0.7, 0.8, 0.81, 0.82, 0.83])
     assert levels_off([0.5, 0.6, 0.7, 0.8, 0.8001, 0.8002, 0.8003])
-
-
-def test_only_the_unbeaten_stay_on_the_frontier() -> None:
-    recalls, rates = [0.9, 0.8, 0.95, 0.85, 0.95], [100.0, 90.0, 50.0, 120.0, 40.0]
-    assert frontier(recalls, rates) == [3, 0, 2]
 
 
 def points(*pairs: tuple[float, list[float]]) -> list[Point]:
@@ -165,26 +159,38 @@ def test_exploring_ends_where_searches_become_too_slow() -> None:
     assert max(point.recall for point, _ in found) < 0.95
 
 
-def test_exploring_two_settings_keeps_the_unbeaten_of_both() -> None:
+def test_exploring_two_settings_takes_the_fastest_family_of_each_target() -> None:
     def attempt(params: peers.Params, queries: int | None) -> tuple[float, float]:
         nprobe, depth = params["nprobe"], params["depth"]
-        recall = (1 - 0.5 / nprobe) * (1 - 1 / depth)
-        return recall, 1e6 / (10 * nprobe + depth)
+        return (1 - 0.3 / nprobe) * (1 - 1 / depth), 1e6 / (10 * nprobe + depth)
 
-    found = explore.explore(probes(1024, "depth", (5, 20, 80, 320)), attempt, 1.0)
-    recalls = [point.recall for point, _ in found]
-    rates = [rate for _, rate in found]
-    assert recalls == sorted(recalls)
-    assert rates == sorted(rates, reverse=True)
-    assert max(recalls) >= 0.99
-    every = itertools.product(probes(1024, "depth", (5, 20, 80, 320)), range(30))
-    for family, i in every:
-        if i < len(family):
-            recall, rate = attempt(family[i], None)
-            # Whatever was left out is beaten, or lies away from the targets.
-            if 0.95 <= recall <= 0.96:
-                near = [r for q, r in zip(recalls, rates, strict=True) if q >= 0.95]
-                assert rate <= max(near) * 1.5
+    families = probes(1024, "depth", (5, 15, 60, 240, 960))
+    found = [point for point, _ in explore.explore(families, attempt, 1.0)]
+    for point in found:
+        point.rates = [attempt(point.params, None)[1]]
+    for target, depth in ((0.90, 60), (0.95, 60), (0.99, 240)):
+        best = max(
+            (m.rate, family[0]["depth"])
+            for family in families
+            if (m := at_recall([Point(p, *_one(attempt(p, None))) for p in family], target))
+        )
+        assert best[1] == depth
+        matched = at_recall(found, target)
+        assert matched is not None
+        assert matched.rate == pytest.approx(best[0])
+
+
+def _one(seen: tuple[float, float]) -> tuple[float, list[float]]:
+    return seen[0], [seen[1]]
+
+
+def test_throughput_is_never_between_points_of_two_families() -> None:
+    slow = [Point({"n": 1}, 0.80, [90.0], family=0), Point({"n": 2}, 0.96, [80.0], family=0)]
+    fast = [Point({"n": 1}, 0.94, [500.0], family=1), Point({"n": 2}, 0.99, [20.0], family=1)]
+    found = at_recall(slow + fast, 0.95)
+    assert found is not None
+    # Between 0.94 and 0.99 of the fast family, which is the faster one there.
+    assert found.rate == pytest.approx(500 ** (4 / 5) * 20 ** (1 / 5))
 
 
 def test_every_contender_has_one_name_and_a_family() -> None:
