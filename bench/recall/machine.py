@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def facts() -> Object:
         "l2_bytes": _cache(2),
         "l3_bytes": _cache(3),
         "system": platform.platform(terse=True),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+        "load": _busy(),
         "python": platform.python_version(),
         **_vicinal(),
     }
@@ -37,6 +38,24 @@ def _cpu() -> str:
     except OSError:
         pass
     return platform.processor()
+
+
+def _busy(seconds: float = 1.0) -> float:
+    """Processors at work now. The system's load average still counts what ended minutes ago."""
+    try:
+        before = _ticks()
+        time.sleep(seconds)
+        used, passed = (now - then for now, then in zip(_ticks(), before, strict=True))
+    except (OSError, ValueError):
+        return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return round((os.cpu_count() or 1) * used / max(1, passed), 2)
+
+
+def _ticks() -> tuple[int, int]:
+    """Ticks at work, and all ticks, of all processors together."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    return sum(ticks) - idle, sum(ticks)
 
 
 def _memory() -> int | None:
