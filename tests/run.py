@@ -227,6 +227,8 @@ def run_pytest(
     report = BUILD / f"pytest-{level}.xml"
     report.unlink(missing_ok=True)
     command: Command = [env.python, "-m", "pytest", "-q", f"--junitxml={report}", ROOT / "tests"]
+    if args.jobs > 1:
+        command += ["-n", str(min(args.jobs, 8)), "--dist", "loadfile"]
     if args.filter:
         command += ["-k", args.filter]
     if not everything:
