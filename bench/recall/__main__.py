@@ -28,7 +28,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--cpu-time", action="store_true",
         help="count processor time, not wall time: a makeshift for a busy machine")  # fmt: skip
     add("-k", type=int, default=10)
-    add("--rounds", type=int, default=5, help="interleaved repeats (default 5)")
+    add("--rounds", type=int, default=10, help="interleaved repeats (default 10)")
     add("--queries", type=int, default=2000, help="use at most so many (default 2000)")
     add("--build-threads", type=int, default=2)
     add("--search-threads", type=int, default=1)

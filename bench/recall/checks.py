@@ -169,7 +169,7 @@ def main() -> int:
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--machine", type=Path, help="the program vicinal_machine, for the peaks")
     parser.add_argument("--parts", default="graph,flat,face", help="which bars (graph,flat,face)")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--queries", type=int)
     parser.add_argument("--cpu-time", action="store_true", help="as for python -m bench.recall")
     parser.add_argument("--build-threads", type=int, default=2)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import datasets, peers
 from .peers import Adapter, Params
 
@@ -108,11 +110,21 @@ class Lab:
         self.adapter.search(self.query[:queries], k)
 
     def rate(
-        self, k: int, params: Params, queries: int, passes: int, single: bool, cpu_time: bool
+        self,
+        k: int,
+        params: Params,
+        first: int,
+        queries: int,
+        passes: int,
+        single: bool,
+        cpu_time: bool,
     ) -> float:
-        """Queries per second over some passes: in one call each, or in one call per query."""
+        """Queries per second over some passes: in one call each, or in one call per query.
+
+        The queries are those from ``first`` on, and after the last one come the first ones.
+        """
         clock = time.process_time if cpu_time else time.perf_counter
-        batch = self.query[:queries]
+        batch = self.query[np.arange(first, first + queries) % len(self.query)]
         calls = [batch[q : q + 1] for q in range(len(batch))] if single else [batch]
         self.adapter.tune(k, params)
         search = self.adapter.search

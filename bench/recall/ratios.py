@@ -26,9 +26,11 @@ class Ratio:
 def paired(mine: Sequence[Point], theirs: Sequence[Point], target: float) -> Ratio | None:
     """Ratio of throughputs at a recall; None where one of them does not reach it.
 
-    Both throughputs of a ratio come from the same round, so what slows a whole round drops out.
+    Both throughputs of a ratio come from the same moments, so what slows both drops out.
     """
-    rounds = min((len(p.rates) for p in [*mine, *theirs]), default=0)
+    if not mine or not theirs:
+        return None
+    rounds = min(len(p.rates) for p in [*mine, *theirs])
     logs = []
     for number in range(rounds):
         a, b = at_recall(mine, target, number), at_recall(theirs, target, number)

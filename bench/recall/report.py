@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from . import machine
+from .ratios import Ratio
 from .results import ratios
 from .rounds import FLAT_BATCH, FLAT_SINGLE, Result, Settings
 from .sweep import TARGETS, Matched, at_recall
@@ -48,7 +49,7 @@ def table(name: str, results: Sequence[Result], reference: str) -> str:
 
 
 def _graph_rows(results: Sequence[Result], reference: str) -> list[list[str]]:
-    found = {(name, target): ratio for name, target, ratio in ratios(results, reference)}
+    found = {(name, target): _spread(ratio) for name, target, ratio in ratios(results)}
     head = ["contender"]
     for target in TARGETS:
         head += [f"q/s at {target:.2f}", "ratio"]
@@ -57,12 +58,8 @@ def _graph_rows(results: Sequence[Result], reference: str) -> list[list[str]]:
         row = [result.name]
         for target in TARGETS:
             row.append(_matched(at_recall(result.points, target)))
-            ratio = found.get((result.name, target))
-            if ratio:
-                ends = f" ({ratio.low:.2f}-{ratio.high:.2f})" if ratio.rounds > 1 else ""
-                row.append(f"{ratio.ratio:.2f}{ends}")
-            else:
-                row.append("1" if result.name == reference and row[-1] != "-" else "-")
+            itself = "1" if result.name == reference and row[-1] != "-" else "-"
+            row.append(found.get((result.name, target), itself))
         rows.append(row + _build_cells(result))
     return rows
 
@@ -71,20 +68,23 @@ def _flat_rows(results: Sequence[Result], reference: str) -> list[list[str]]:
     head = ["contender", f"q/s, batch of {FLAT_BATCH}", "ratio"]
     head += [f"q/s, single ({FLAT_SINGLE} calls)", "ratio", "recall"]
     rows = [[*head, "build s", "peak MB", "kept MB", "index MB"]]
-    against = next((r for r in results if r.name == reference), None)
+    found = {name: _spread(ratio) for name, _, ratio in ratios(results)}
+    against = next((r for r in results if r.name == reference and r.points), None)
     for result in results:
         if not result.points:
             continue
-        point, row = result.points[0], [result.name]
-        theirs = against.points[0] if against and against.points else None
-        for rates, base in (
-            (point.rates, theirs.rates if theirs else []),
-            (point.single_rates, theirs.single_rates if theirs else []),
-        ):
-            mine = statistics.median(rates)
-            row += [f"{mine:,.1f}", f"{mine / statistics.median(base):.2f}" if base else "-"]
-        rows.append([*row, f"{point.recall:.4f}", *_build_cells(result)])
+        point = result.points[0]
+        batch, single = statistics.median(point.rates), statistics.median(point.single_rates)
+        theirs = statistics.median(against.points[0].single_rates) if against else None
+        row = [result.name, f"{batch:,.1f}", found.get(result.name, "-"), f"{single:,.1f}"]
+        row += [f"{single / theirs:.2f}" if theirs else "-", f"{point.recall:.4f}"]
+        rows.append(row + _build_cells(result))
     return rows
+
+
+def _spread(ratio: Ratio) -> str:
+    ends = f" ({ratio.low:.2f}-{ratio.high:.2f})" if ratio.rounds > 1 else ""
+    return f"{ratio.ratio:.2f}{ends}"
 
 
 def _build_cells(result: Result) -> list[str]:

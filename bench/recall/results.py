@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class Record:
 
     def measure(self, path: Path, names: Sequence[str], reference: str) -> list[Result]:
         """Everybody on one data set; a line as each ends, then ratios to the reference."""
-        session = Session(path, self.settings, lambda result: self.contender(path, result))
+        ended = partial(self.contender, path)
+        session = Session(path, self.settings, reference, ended)
         data = session.data
         self.write(
             "dataset",
@@ -69,7 +71,7 @@ class Record:
             sha256=datasets.sha256(path) if self.path else None,
         )
         results = session.run(names)
-        for contender, target, ratio in ratios(results, reference):
+        for contender, target, ratio in ratios(results):
             self.write(
                 "ratio",
                 data=path.stem,
@@ -108,14 +110,13 @@ class Record:
             file.write(line + "\n")
 
 
-def ratios(results: Sequence[Result], reference: str) -> list[tuple[str, float, Ratio]]:
+def ratios(results: Sequence[Result]) -> list[tuple[str, float, Ratio]]:
     """Every contender against the reference, at every recall that both reach."""
-    theirs = next((r.points for r in results if r.name == reference and r.status == "ok"), [])
     found = []
     for result in results:
         for target in TARGETS:
-            ratio = paired(result.points, theirs, target) if theirs and result.points else None
-            if ratio and result.name != reference:
+            ratio = paired(result.points, result.beside, target)
+            if ratio:
                 found.append((result.name, target, ratio))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +18,17 @@ from .sweep import Point
 from .worker import Failure, Worker
 
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
-LEAST = 500  # queries of one repeat of any other
+# A shared machine is faster or slower for a second or two at a time. So repeats are short, and the
+# reference has a turn before and after everybody else's.
+REPEAT_SECONDS = 0.1  # what a repeat lasts where LEAST queries are done sooner
+LEAST = 250  # queries of one repeat; every round takes the next ones
 WARM = 100  # queries before a contender's turn in a round
-REPEAT_SECONDS = 0.25  # what a repeat lasts where LEAST queries are done sooner
 
 
 @dataclass(frozen=True)
 class Settings:
     k: int = 10
-    rounds: int = 5
+    rounds: int = 10
     single: bool = False
     cpu_time: bool = False
     max_queries: int | None = None
@@ -50,6 +53,7 @@ class Result:
     flags: dict[str, Any] = field(default_factory=dict)
     build: dict[str, Any] | None = None
     points: list[Point] = field(default_factory=list)
+    beside: list[Point] = field(default_factory=list)  # the reference, around each turn of ours
     fixed_recall: float = math.nan
 
     @property
@@ -62,8 +66,8 @@ class Result:
 
     def cut_short(self) -> None:
         """Forget the round that an interruption ended early."""
-        done = min((len(point.rates) for point in self.points), default=0)
-        for point in self.points:
+        done = min((len(point.rates) for point in self.points + self.beside), default=0)
+        for point in self.points + self.beside:
             del point.rates[done:], point.single_rates[done:]
         if done == 0:
             self.status, self.why, self.points = "failed", "interrupted", []
@@ -76,15 +80,20 @@ class _Runner:
     result: Result
     worker: Worker
     repeats: list[tuple[int, int]] = field(default_factory=list)  # queries and passes, per point
+    rates: list[float] = field(default_factory=list)  # of the turn that was last, per point
 
 
 class Session:
     """One data set and everybody who is measured on it."""
 
     def __init__(
-        self, path: Path, settings: Settings, ended: Callable[[Result], None] | None = None
+        self,
+        path: Path,
+        settings: Settings,
+        reference: str = "",
+        ended: Callable[[Result], None] | None = None,
     ) -> None:
-        self.path, self.settings = path, settings
+        self.path, self.settings, self.reference = path, settings, reference
         self.data = datasets.load(path, max_queries=settings.max_queries)
         self.kth = datasets.kth_distance(self.data, settings.k)
         self.known = known(settings.adapters)
@@ -99,9 +108,12 @@ class Session:
                 self._begin(name)
             if not self.settings.build_only:
                 self._each(list(self.runners), self._explore)
+                for reference in self._references():
+                    for runner in self.runners:
+                        if runner is not reference:
+                            runner.result.beside = _blank(reference.result.points)
                 for number in range(self.settings.rounds):
-                    turn = number % max(1, len(self.runners))
-                    self._each(self.runners[turn:] + self.runners[:turn], self._one_round)
+                    self._one_round(number)
                     self._note(f"round {number + 1} of {self.settings.rounds}")
         except KeyboardInterrupt:
             for runner in self.runners:
@@ -158,16 +170,46 @@ class Session:
         queries = min(all_queries, max(LEAST, math.ceil(wanted)))
         return queries, max(1, round(wanted / queries))
 
-    def _one_round(self, runner: _Runner) -> None:
+    def _one_round(self, number: int) -> None:
+        """A turn for each, from another one on in every round; the reference between any two."""
+        known, references = list(self.runners), self._references()
+        others = [runner for runner in known if runner not in references]
+        first = number % max(1, len(others))
+        turns: list[list[float]] = []
+
+        def turn(runner: _Runner) -> None:
+            self._turn(runner, number)
+
+        self._each(references, turn)
+        turns += [runner.rates for runner in self._references()]
+        for runner in others[first:] + others[:first]:
+            self._each([runner], turn)
+            self._each(self._references(), turn)
+            turns += [runner.rates for runner in self._references()]
+            if runner in self.runners and self._references():
+                _append(runner.result.beside, turns[-2:])
+        for runner in self._references():
+            _append(runner.result.points, turns)
+
+    def _references(self) -> list[_Runner]:
+        """The reference, if it is in the race and not alone in it."""
+        found = [runner for runner in self.runners if runner.result.name == self.reference]
+        return found if len(self.runners) > 1 else []
+
+    def _turn(self, runner: _Runner, number: int) -> None:
+        """Throughput of every point; those of the reference wait for the end of the round."""
         settings, points = self.settings, runner.result.points
         self._call(runner, "warm", settings.k, points[0].params, WARM)
         how = (settings.single, settings.cpu_time)
+        runner.rates = []
         for point, (queries, passes) in zip(points, runner.repeats, strict=True):
-            repeat = (settings.k, point.params, queries, passes)
-            point.rates.append(self._call(runner, "rate", *repeat, *how))
-            if runner.result.exact:
-                one = (settings.k, point.params, FLAT_SINGLE, 1, True, settings.cpu_time)
+            repeat = (settings.k, point.params, number * queries, queries, passes)
+            runner.rates.append(self._call(runner, "rate", *repeat, *how))
+            if runner.result.exact and len(point.single_rates) <= number:
+                one = (settings.k, point.params, 0, FLAT_SINGLE, 1, True, settings.cpu_time)
                 point.single_rates.append(self._call(runner, "rate", *one))
+        if runner not in self._references():
+            _append(points, [runner.rates])
 
     def _call(self, runner: _Runner, command: str, *arguments: Any) -> Any:
         return runner.worker.call(self.settings.search_limit, command, *arguments)
@@ -189,13 +231,14 @@ class Session:
         print(f"{self.path.stem}: {text}", file=sys.stderr, flush=True)
 
 
-def measure(
-    data: Path,
-    names: Sequence[str],
-    settings: Settings,
-    ended: Callable[[Result], None] | None = None,
-) -> list[Result]:
-    return Session(data, settings, ended).run(names)
+def _blank(points: Sequence[Point]) -> list[Point]:
+    return [Point(point.params, point.recall, family=point.family) for point in points]
+
+
+def _append(points: Sequence[Point], turns: Sequence[Sequence[float]]) -> None:
+    """One more round for each point: the geometric mean of some turns."""
+    for point, rates in zip(points, zip(*turns, strict=True), strict=True):
+        point.rates.append(statistics.geometric_mean(rates))
 
 
 def _installed(library: str) -> str | None:
