@@ -65,13 +65,19 @@ struct Gathered {
   }
 };
 
-// A row of a scan. One row after the other is what the hardware prefetcher follows best: on Zen 4
-// 26 GB/s of 27, against 10 to 15 for four rows side by side and 17 to 23 with prefetches of ours.
+// A row of a scan. One row after the other is what the hardware prefetcher follows best: four rows
+// side by side reached 10 to 15 GB/s where this reaches 24. It stops at each page, so lines ahead are
+// asked for as well. Zen 4, one query through FlatIndex, 784 / 384 / 128 dimensions, GB/s:
+// 24.5 / 24.5 / 25.4 against 21.6 / 18.4 / 25.2 without. Addresses beyond the last row do no harm.
+constexpr std::size_t kScanAhead = 1536;
+
 struct Scanned {
   static constexpr std::size_t kSize = 1;
   const std::byte* rows[1];
 
-  VICINAL_INLINE void prefetch(std::size_t) const noexcept {}
+  VICINAL_INLINE void prefetch(std::size_t offset) const noexcept {
+    prefetch_line(rows[0] + offset + kScanAhead);
+  }
   VICINAL_INLINE void prefetch_all(std::size_t) const noexcept {}
 };
 
