@@ -66,8 +66,8 @@ struct Gathered {
 };
 
 // A row of a scan. One row after the other is what the hardware prefetcher follows best: four rows
-// side by side reached 10 to 15 GB/s where this reaches 24. It stops at each page, so lines ahead are
-// asked for as well. Zen 4, one query through FlatIndex, 784 / 384 / 128 dimensions, GB/s:
+// side by side reached 10 to 15 GB/s where this reaches 24. It stops at each page, so lines ahead
+// are asked for as well. Zen 4, one query through FlatIndex, 784 / 384 / 128 dimensions, GB/s:
 // 24.5 / 24.5 / 25.4 against 21.6 / 18.4 / 25.2 without. Addresses beyond the last row do no harm.
 constexpr std::size_t kScanAhead = 1536;
 
