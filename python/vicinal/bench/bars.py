@@ -38,16 +38,7 @@ def build_time(study: Study, look: Look) -> Figure | None:
     )  # fmt: skip
     x = linear_axis([build.seconds for _, build in built], "seconds")
     y = look.contender_axis(names)
-    bars = {
-        "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": {"band": 0.68}},
-        "encoding": {
-            "x": {"field": "x", **x},
-            "y": y,
-            "color": look.colours(names, legend=False),
-            "tooltip": hover,
-            **look.dimmed(),
-        },
-    }
+    bars = _bars(look, names, x, y, hover)
     labels = label(look, "label", {"x": {"field": "x", **x}, "y": y})
     title = look.title("Build time", study)
     caption = f"Seconds with {study.settings.build_threads} threads. Less is better"
@@ -145,7 +136,17 @@ def exact_speed(study: Study, look: Look) -> Figure | None:
         recall=f"recall@{study.settings.k}",
         version="version",
     )
-    bars = {
+    bars = _bars(look, names, x, y, hover)
+    labels = label(look, "label", {"x": {"field": "x", **x}, "y": y})
+    title = look.title("Exact search", study)
+    caption = "Every row is compared, so recall is 1. More is better"
+    spec = look.spec(title, caption, rows, [bars, *labels], bar_height(rows))
+    return Figure(f"exact-{study.key}", title, caption, spec, len(rows), wide=True)
+
+
+def _bars(look: Look, names: Sequence[str], x: Spec, y: Spec, hover: list[Spec]) -> Spec:
+    """Draw a bar for each contender, as long as its field ``x``."""
+    return {
         "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": {"band": 0.68}},
         "encoding": {
             "x": {"field": "x", **x},
@@ -155,11 +156,6 @@ def exact_speed(study: Study, look: Look) -> Figure | None:
             **look.dimmed(),
         },
     }
-    labels = label(look, "label", {"x": {"field": "x", **x}, "y": y})
-    title = look.title("Exact search", study)
-    caption = "Every row is compared, so recall is 1. More is better"
-    spec = look.spec(title, caption, rows, [bars, *labels], bar_height(rows))
-    return Figure(f"exact-{study.key}", title, caption, spec, len(rows), wide=True)
 
 
 def _rate(value: float | None) -> str:
