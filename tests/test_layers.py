@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "indexes": {"base", "kernels", "quantizers", "clustering", "storage"},
 }
 INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)", re.MULTILINE)
-WIDE_LEVELS = ("avx2", "avx512", "avx512vnni")
+WIDE_LEVELS = ("avx2", "avx512", "avx512vnni", "avx512vbmi")
 # C's headers leave no inline function behind in the objects; table.h only declares with <vector>.
 PLAIN_HEADERS = {"cstddef", "cstdint", "cstring", "immintrin.h", "intrin.h", "vector"}
 

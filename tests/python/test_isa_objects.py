@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-LEVELS = ("avx512vnni", "avx512", "avx2")
+LEVELS = ("avx512vbmi", "avx512vnni", "avx512", "avx2")
 WIDE = re.compile(r"%[yz]mm\d|%k[0-7]\b|%xmm(?:1[6-9]|2\d|3[01])\b")
 # A VEX or EVEX instruction is spelt with a v; these legacy ones are too.
 LEGACY_V = {"verr", "verw", "vmcall", "vmfunc", "vmmcall"}

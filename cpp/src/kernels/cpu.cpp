@@ -67,6 +67,9 @@ std::uint64_t cpu_bits() noexcept {
   if (bit(seven.ebx, 30)) bits |= kAvx512bw;
   if (bit(seven.ebx, 31)) bits |= kAvx512vl;
   if (bit(seven.ecx, 11)) bits |= kAvx512vnni;
+  if (bit(seven.ecx, 1)) bits |= kAvx512vbmi;
+  if (bit(seven.ecx, 12)) bits |= kAvx512bitalg;
+  if (bit(seven.ecx, 14)) bits |= kAvx512vpopcntdq;
   return bits;
 }
 
@@ -105,6 +108,9 @@ const char* cpu_bit_name(CpuBit bit) noexcept {
     case kAvx512dq: return "avx512dq";
     case kAvx512vl: return "avx512vl";
     case kAvx512vnni: return "avx512vnni";
+    case kAvx512vbmi: return "avx512vbmi";
+    case kAvx512bitalg: return "avx512bitalg";
+    case kAvx512vpopcntdq: return "avx512vpopcntdq";
   }
   return "";
 }

@@ -17,6 +17,9 @@ enum CpuBit : std::uint64_t {
   kAvx512dq = 1u << 7,
   kAvx512vl = 1u << 8,
   kAvx512vnni = 1u << 9,
+  kAvx512vbmi = 1u << 10,
+  kAvx512bitalg = 1u << 11,
+  kAvx512vpopcntdq = 1u << 12,
 };
 
 std::uint64_t cpu_bits() noexcept;

@@ -17,11 +17,14 @@ namespace vicinal::kernels {
 namespace {
 
 constexpr CpuBit kAllBits[] = {kAvx2,    kFma,     kF16c,     kSse42,    kPopcnt,
-                               kAvx512f, kAvx512bw, kAvx512dq, kAvx512vl, kAvx512vnni};
+                               kAvx512f, kAvx512bw, kAvx512dq, kAvx512vl, kAvx512vnni,
+                               kAvx512vbmi, kAvx512bitalg, kAvx512vpopcntdq};
 
 #if defined(VICINAL_X86_64)
 constexpr std::uint64_t kAvx2Bits = kAvx2 | kFma | kF16c | kSse42 | kPopcnt;
 constexpr std::uint64_t kAvx512Bits = kAvx2Bits | kAvx512f | kAvx512bw | kAvx512dq | kAvx512vl;
+constexpr std::uint64_t kVnniBits = kAvx512Bits | kAvx512vnni;
+constexpr std::uint64_t kVbmiBits = kVnniBits | kAvx512vbmi | kAvx512bitalg | kAvx512vpopcntdq;
 #endif
 
 // Best first; the first one this CPU can run wins. A row names a narrower function where the wide
@@ -32,15 +35,30 @@ constexpr std::uint64_t kAvx512Bits = kAvx2Bits | kAvx512f | kAvx512bw | kAvx512
 // 3.2/2.9, 2.6/2.8).
 const Table kTables[] = {
 #if defined(VICINAL_X86_64)
-    {"avx512vnni",
-     kAvx512Bits | kAvx512vnni,
+    {"avx512vbmi",
+     kVbmiBits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
       &avx512::sq4, &avx512vnni::sq8_int, &avx512vnni::sq4_int},
      &avx512::tile,
      avx512::below,
      avx512::to_f16,
      avx512::to_bf16,
-     avx2::crc32c},
+     avx2::crc32c,
+     nullptr,
+     nullptr,
+     nullptr},
+    {"avx512vnni",
+     kVnniBits,
+     {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
+      &avx512::sq4, &avx512vnni::sq8_int, &avx512vnni::sq4_int},
+     &avx512::tile,
+     avx512::below,
+     avx512::to_f16,
+     avx512::to_bf16,
+     avx2::crc32c,
+     nullptr,
+     nullptr,
+     nullptr},
     {"avx512",
      kAvx512Bits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
@@ -49,7 +67,10 @@ const Table kTables[] = {
      avx512::below,
      avx512::to_f16,
      avx512::to_bf16,
-     avx2::crc32c},
+     avx2::crc32c,
+     nullptr,
+     nullptr,
+     nullptr},
     {"avx2",
      kAvx2Bits,
      {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
@@ -58,7 +79,10 @@ const Table kTables[] = {
      avx2::below,
      avx2::to_f16,
      avx2::to_bf16,
-     avx2::crc32c},
+     avx2::crc32c,
+     nullptr,
+     nullptr,
+     nullptr},
 #endif
     {"scalar",
      0,
@@ -68,7 +92,10 @@ const Table kTables[] = {
      scalar::below,
      scalar::to_f16,
      scalar::to_bf16,
-     scalar::crc32c},
+     scalar::crc32c,
+     nullptr,
+     nullptr,
+     nullptr},
 };
 
 std::string join(const std::vector<std::string>& words) {

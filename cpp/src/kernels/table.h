@@ -112,6 +112,10 @@ struct TileKernel {
                 std::size_t dim, const float* bias, std::uint32_t first_id, TileTop* top) noexcept;
 };
 
+struct BitKernels;
+struct LookupKernels;
+struct MatrixKernels;
+
 // ---- Everything of one level
 // ---------------------------------------------------------------------
 
@@ -129,6 +133,9 @@ struct Table {
   /// Castagnoli CRC, as iSCSI: crc32c(0, "123456789") = 0xE3069283. Chains: pass the previous
   /// value.
   std::uint32_t (*crc32c)(std::uint32_t crc, const void* data, std::size_t bytes) noexcept;
+  const BitKernels* bits;       ///< kernels/bits.h
+  const LookupKernels* lookup;  ///< kernels/lookup.h
+  const MatrixKernels* matrix;  ///< kernels/matrix.h
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }
 };
