@@ -11,8 +11,22 @@ enum class Metric : std::uint8_t { kL2, kInnerProduct, kCosine };
 /// What callers hand in. Indexes convert block by block; nobody copies the whole input.
 enum class ElementType : std::uint8_t { kFloat64, kFloat32, kFloat16, kInt8, kUint8 };
 
-/// What a row is stored as. kSq8 and kSq4 keep an offset and a scale per vector (LVQ).
-enum class CodecKind : std::uint8_t { kFloat32, kFloat16, kBfloat16, kInt8, kUint8, kSq8, kSq4 };
+/// What a row is stored as.
+enum class CodecKind : std::uint8_t {
+  kFloat32,
+  kFloat16,
+  kBfloat16,
+  kInt8,
+  kUint8,
+  kSq8,  ///< 8 bits per dimension, an offset and a scale per vector (LVQ)
+  kSq4,
+  kSq4x8,    ///< kSq4, and 8 bits for what it leaves over
+  kFloat8,   ///< e4m3, a scale per vector
+  kPq,       ///< product quantization
+  kRq,       ///< residual (additive) quantization
+  kRotation, ///< rotated, 1 to 8 bits per dimension, unbiased (RaBitQ, EDEN)
+  kBits,     ///< signs
+};
 
 /// Finer rows kept beside the codes, read only for the last candidates.
 enum class RefineKind : std::uint8_t { kNone, kFloat16, kFloat32 };

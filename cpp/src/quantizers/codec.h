@@ -3,10 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
 #include "kernels/table.h"
+#include "vicinal/codec.h"
 #include "vicinal/control.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
@@ -44,67 +47,139 @@ class Query {
   std::size_t stride() const noexcept { return stride_; }
   unsigned ahead() const noexcept { return ahead_; }
 
+  // For codecs. data: what the kernels take as query; width: what they take as dim. Both kernels
+  // give the same bits for the same row.
+  void use(const void* data, kernels::ScoreIds ids, kernels::ScoreBlock block, std::size_t stride,
+           std::size_t width) noexcept;
+  Scratch<float>& values() noexcept { return values_; }
+  Scratch<float>& row() noexcept { return row_; }
+  Scratch<std::int8_t>& codes() noexcept { return codes_; }
+  Scratch<std::byte>& state() noexcept { return state_; }
+  /// Of codecs that stand on another codec.
+  Query& inner();
+
  private:
-  friend class Codec;
   const void* data_ = nullptr;
   kernels::ScoreIds ids_ = nullptr;
   kernels::ScoreBlock block_ = nullptr;
   std::size_t stride_ = 0;
   std::size_t dim_ = 0;
   unsigned ahead_ = 4;
-  kernels::ScalarQuery scalar_{};
   Scratch<float> values_;
   Scratch<float> row_;
   Scratch<std::int8_t> codes_;
+  Scratch<std::byte> state_;
+  std::unique_ptr<Query> inner_;
+};
+
+/// A query made ready for rows that lie in blocks of kBlockRows, packed for scanning.
+class BlockQuery {
+ public:
+  using Score = void (*)(const void* state, const std::byte* blocks, std::size_t count, float* out);
+
+  /// out: kBlockRows scores for each of `count` blocks that follow one another; those of places
+  /// never packed mean nothing.
+  void score(const std::byte* blocks, std::size_t count, float* out) const {
+    score_(state_, blocks, count, out);
+  }
+
+  // For codecs.
+  void use(const void* state, Score score) noexcept {
+    state_ = state;
+    score_ = score;
+  }
+  Scratch<float>& values() noexcept { return values_; }
+  Scratch<std::uint8_t>& tables() noexcept { return tables_; }
+  Scratch<std::byte>& state() noexcept { return own_; }
+
+ private:
+  const void* state_ = nullptr;
+  Score score_ = nullptr;
+  Scratch<float> values_;
+  Scratch<std::uint8_t> tables_;
+  Scratch<std::byte> own_;
 };
 
 /// How exact a prepared query is: kExact compares float queries with decoded codes; kFast rounds
 /// the query of scalar codes to 8 bits and computes in integers. The same for all other codecs.
 enum class Precision : std::uint8_t { kExact, kFast };
 
+/// What a codec learned: named float32 arrays, as a file keeps them.
+struct Learned {
+  std::string name;
+  std::vector<float> values;
+};
+
+constexpr std::size_t kBlockRows = 32;
+
 /// How rows are stored and compared. Immutable: shared by every snapshot of an index.
 /// Cosine is inner product over rows and queries that the caller has normalised; scores are then
 /// -<q, x>, and the caller adds 1.
+/// Scores are <q, y> or ||q - y||^2 of the query and what a row stands for. That is decode() for
+/// most; codecs whose L2 scores use the norm of the vector itself say so.
 class Codec {
  public:
-  /// sample: rows to learn the mean from (kSq8, kSq4; others ignore it), already normalised under
-  /// cosine. Sums are ordered, so the mean does not depend on threads.
-  static std::shared_ptr<const Codec> train(CodecKind kind, std::size_t dim, Metric metric,
-                                            MatrixView<const float> sample);
-  /// From a file. mean: dim floats for scalar codes, else empty.
-  static std::shared_ptr<const Codec> restore(CodecKind kind, std::size_t dim, Metric metric,
-                                              std::vector<float> mean);
+  virtual ~Codec() = default;
+  Codec(const Codec&) = delete;
+  Codec& operator=(const Codec&) = delete;
 
-  CodecKind kind() const noexcept { return kind_; }
+  /// sample: dense rows to learn from, already normalised under cosine. The same sample gives the
+  /// same codec for any number of threads. Throws ArgumentError for a spec that this dimension does
+  /// not allow, or a sample too small to learn from.
+  static std::shared_ptr<const Codec> train(const CodecSpec& spec, std::size_t dim, Metric metric,
+                                            MatrixView<const float> sample,
+                                            const RunOptions& run = {});
+  /// From a file. Throws ArgumentError unless the arrays are those that learns() asks for, finite.
+  static std::shared_ptr<const Codec> restore(const CodecSpec& spec, std::size_t dim, Metric metric,
+                                              std::vector<Learned> learned);
+  /// Names and lengths of the arrays that a codec of this spec learns; throws as train() does.
+  static std::vector<std::pair<std::string, std::size_t>> learns(const CodecSpec& spec,
+                                                                 std::size_t dim);
+  /// Rows worth learning from; 0 if nothing is learned.
+  static std::size_t sample_rows(const CodecSpec& spec) noexcept;
+
+  const CodecSpec& spec() const noexcept { return spec_; }
+  CodecKind kind() const noexcept { return spec_.kind; }
   std::size_t dim() const noexcept { return dim_; }
-  std::size_t stride() const noexcept { return stride_; }  ///< bytes of a stored row
-  const std::vector<float>& mean() const noexcept { return mean_; }
-  kernels::RowType row_type(Precision precision) const noexcept;
+  Metric metric() const noexcept { return metric_; }
+  std::size_t stride() const noexcept { return stride_; }  ///< bytes of a stored row, padded to 16
+  std::size_t bytes() const noexcept { return bytes_; }    ///< of them, those that carry something
 
-  /// rows: dense float32, in_stride floats apart. kInt8/kUint8: whole numbers in range, else
-  /// ArgumentError naming the row (first_row + its place here).
-  void encode(const float* rows, std::size_t in_stride, std::size_t n, std::byte* out,
-              std::size_t first_row = 0) const;
-  void decode(const std::byte* rows, std::size_t n, float* out, std::size_t out_stride) const;
+  virtual std::vector<Learned> learned() const = 0;
+  /// What was learned, for rows of another metric; stored rows may differ.
+  virtual std::shared_ptr<const Codec> for_metric(Metric metric) const = 0;
 
-  /// kInt8/kUint8: a query that is not whole numbers in range is an ArgumentError.
-  void prepare(const float* query, Precision precision, Query& out) const;
-  /// The stored row itself becomes the query: distances between stored rows. Under inner product
-  /// of scalar codes this decodes first; scalar codes under L2 need next to nothing.
-  void prepare_row(const std::byte* row, Query& out) const;
-  /// Rows that score this or less against the stored row equal it but for rounding. Under inner
-  /// product no score says so: -inf.
-  float twin_limit(const std::byte* row) const noexcept;
+  /// rows: dense float32, in_stride floats apart; `n` rows of stride() bytes come out. A row that
+  /// cannot be held is an ArgumentError naming it (first_row + its place here).
+  virtual void encode(const float* rows, std::size_t in_stride, std::size_t n, std::byte* out,
+                      std::size_t first_row = 0) const = 0;
+  virtual void decode(const std::byte* rows, std::size_t n, float* out,
+                      std::size_t out_stride) const = 0;
+
+  virtual void prepare(const float* query, Precision precision, Query& out) const = 0;
+  /// The stored row itself becomes the query: distances between stored rows.
+  virtual void prepare_row(const std::byte* row, Query& out) const;
+  /// Rows that score this or less against the stored row equal it but for rounding; -inf if no
+  /// score says so.
+  virtual float twin_limit(const std::byte* row) const noexcept;
+
+  // Blocks: kBlockRows rows packed together, scored by one pass of in-register lookups.
+  /// Bytes of a block, a multiple of 64; 0 if this codec has none.
+  virtual std::size_t block_bytes() const noexcept { return 0; }
+  /// Stored row -> place `place` of a block; other places stay.
+  virtual void pack(const std::byte* row, std::size_t place, std::byte* block) const;
+  virtual void unpack(const std::byte* block, std::size_t place, std::byte* row) const;
+  virtual void prepare_blocks(const float* query, BlockQuery& out) const;
+
+ protected:
+  Codec(const CodecSpec& spec, std::size_t dim, Metric metric, std::size_t bytes);
 
  private:
-  Codec(CodecKind kind, std::size_t dim, Metric metric, std::vector<float> mean);
-  void use(kernels::RowType type, const void* data, Query& out) const;
-
-  CodecKind kind_;
+  CodecSpec spec_;
   std::size_t dim_;
   Metric metric_;
+  std::size_t bytes_;
   std::size_t stride_;
-  std::vector<float> mean_;
 };
 
 }  // namespace vicinal::quantizers
