@@ -30,7 +30,7 @@ def main() -> None:
     for path in options.data:
         data = load(path)
         rows = np.ascontiguousarray(data.base[: options.rows])
-        queries = np.ascontiguousarray(data.queries[: options.queries])
+        queries = np.ascontiguousarray(data.query[: options.queries])
         truth = exact(rows, queries, data.metric)
         print(f"{path.stem}: {len(rows):,} rows, {rows.shape[1]} dimensions, {data.metric}")
         for budget in map(int, options.bytes.split(",")):
