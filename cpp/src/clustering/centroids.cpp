@@ -99,6 +99,82 @@ void nearest(const float* rows, std::size_t n, const Centroids& centroids, Scrat
   }
 }
 
+namespace {
+
+struct Candidate {
+  float score;
+  std::uint32_t id;
+};
+
+bool before(const Candidate& a, const Candidate& b) {
+  return a.score < b.score || (a.score == b.score && a.id < b.id);
+}
+
+}  // namespace
+
+void nearest_several(const float* rows, std::size_t n, const Centroids& centroids,
+                     std::size_t several, Scratch& scratch, std::uint32_t* labels, float* scores) {
+  const kernels::TileKernel& tile = *kernels::active().tile;
+  const std::size_t width = tile.queries;
+  const std::size_t dim = centroids.dim();
+  const std::size_t keep = std::min(several, centroids.count());
+  const std::size_t most = 2 * keep + 64;  // candidates before they are thinned out
+  const std::size_t room = most + centroids.block();
+  scratch.panels.resize(std::max(scratch.panels.size(), width * dim));
+  scratch.scores.resize(std::max(scratch.scores.size(), width * room));
+  scratch.ids.resize(std::max(scratch.ids.size(), width * room));
+  std::vector<Candidate> found;
+  kernels::TileTop top{};
+  // The best `keep` of query q, in order; later centroids have larger numbers and lose ties.
+  const auto thin = [&](std::size_t q) {
+    found.clear();
+    for (std::uint32_t i = 0; i < top.count[q]; ++i) {
+      found.push_back({top.scores[q][i], top.ids[q][i]});
+    }
+    if (found.size() > keep) {
+      std::nth_element(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(keep - 1),
+                       found.end(), before);
+      found.resize(keep);
+      top.threshold[q] = found.back().score;
+    }
+  };
+  for (std::size_t first = 0; first < n; first += width) {
+    const std::size_t live = std::min(width, n - first);
+    tile.pack(rows + first * dim, dim, live, dim, scratch.panels.data());
+    for (std::size_t q = 0; q < width; ++q) {
+      top.count[q] = 0;
+      top.scores[q] = scratch.scores.data() + q * room;
+      top.ids[q] = scratch.ids.data() + q * room;
+      top.threshold[q] = q < live ? std::numeric_limits<float>::infinity()
+                                  : -std::numeric_limits<float>::infinity();
+    }
+    for (std::size_t c = 0; c < centroids.count(); c += centroids.block()) {
+      tile.score(scratch.panels.data(), centroids.row(c), centroids.stride(),
+                 std::min(centroids.block(), centroids.count() - c), dim, centroids.bias() + c,
+                 static_cast<std::uint32_t>(c), &top);
+      for (std::size_t q = 0; q < live; ++q) {
+        if (top.count[q] <= most) continue;
+        thin(q);
+        top.count[q] = static_cast<std::uint32_t>(found.size());
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          top.scores[q][i] = found[i].score;
+          top.ids[q][i] = found[i].id;
+        }
+      }
+    }
+    for (std::size_t q = 0; q < live; ++q) {
+      thin(q);
+      std::sort(found.begin(), found.end(), before);
+      for (std::size_t i = 0; i < several; ++i) {
+        const bool there = i < found.size();
+        labels[(first + q) * several + i] = there ? found[i].id : kNoRow;
+        scores[(first + q) * several + i] =
+            there ? found[i].score : std::numeric_limits<float>::infinity();
+      }
+    }
+  }
+}
+
 void all_scores(const float* rows, std::size_t n, const Centroids& centroids, Scratch& scratch,
                 float* out) {
   const std::size_t width = kernels::active().tile->queries;

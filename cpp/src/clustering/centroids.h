@@ -61,6 +61,11 @@ struct Scratch {
 void nearest(const float* rows, std::size_t n, const Centroids& centroids, Scratch& scratch,
              std::uint32_t* labels, float* scores);
 
+/// The `several` nearest of each, nearest first by score and number: n x several. Places beyond the
+/// number of centroids hold kNoRow and infinity.
+void nearest_several(const float* rows, std::size_t n, const Centroids& centroids,
+                     std::size_t several, Scratch& scratch, std::uint32_t* labels, float* scores);
+
 /// The scores of all centroids for each of n dense rows, out[row * count + centroid].
 void all_scores(const float* rows, std::size_t n, const Centroids& centroids, Scratch& scratch,
                 float* out);

@@ -208,7 +208,7 @@ std::uint64_t Pruner::compare(const float* rows, const float* heads, const float
   const std::size_t padded = round_up(dim_, 16);
   scratch.row.assign(panel_rows * padded, 0.0f);
 
-  kernels::TileTop top;
+  kernels::TileTop top{};
   float best[kMaxTileQueries];
   float margin[kMaxTileQueries];
   // What the kernel of full distances gives, as a score like those of the heads.

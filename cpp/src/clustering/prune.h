@@ -18,9 +18,9 @@ namespace vicinal::clustering {
 // which is an inner product of one dimension more than P has. So a small matrix product bounds all
 // distances from below, and only centroids whose bound is below the distance to the row's centroid
 // of the iteration before are compared in full: the answer is that of comparing all, up to the
-// rounding of floats. The idea of a partial product that prunes is that of SuperKMeans (Kuffo and
-// others, 2026); the bound by the lengths of the rest makes it exact, and the directions are those
-// in which the centroids differ most.
+// rounding of floats. That a partial product prunes is the idea of SuperKMeans; the bound
+// by the lengths of the rest makes it exact, and the directions are those in which the centroids
+// differ most.
 class Pruner {
  public:
   /// Null where it would not pay: few clusters or dimensions, or directions that tell too little.
