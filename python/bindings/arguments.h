@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "vicinal/cluster.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
@@ -33,6 +34,7 @@ std::int64_t whole(py::handle value, const char* argument, std::int64_t least, s
 std::uint32_t count32(py::handle value, const char* argument, std::uint32_t least = 1);
 std::uint64_t seed64(py::handle value);
 float real(py::handle value, const char* argument);
+double real64(py::handle value, const char* argument);
 
 /// A one-dimensional int64 array without gaps.
 Ids ids_array(py::handle value, const char* argument);
@@ -44,6 +46,8 @@ std::string path(py::handle bytes);
 Metric metric(py::handle name);
 CodecKind codec(py::handle name);
 RefineKind refine(py::handle name);
+KMeansStart kmeans_start(py::handle name);
+Balance balance(py::handle name);
 const char* text(Metric metric) noexcept;
 const char* text(CodecKind codec) noexcept;
 const char* text(RefineKind refine) noexcept;

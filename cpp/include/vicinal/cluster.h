@@ -22,14 +22,16 @@ enum class KMeansStart : std::uint8_t {
 /// What keeps clusters alike in size.
 enum class Balance : std::uint8_t {
   kNone,
-  /// Split again and again, each time by k-means whose assignment charges a full cluster, until no
-  /// part holds more than the limit (SPANN, Chen et al., NeurIPS 2021).
+  /// Split again and again, each time by k-means whose assignment charges a part for holding more
+  /// than its share (after SPANN, Chen et al., NeurIPS 2021).
   kPenalty,
   /// No cluster may hold more than ceil(rows / clusters * slack): rows that would lose most by
   /// their second choice choose first, later pairs of rows change places while that gains.
   kCapacity,
   /// Every cluster is to receive the same mass: Sinkhorn's scaling of exp(-distance / epsilon),
   /// then each row its largest share (RepCONC, Zhan et al., WSDM 2022).
+  /// At most 4096 clusters; more rows than max(2^24 / clusters, 4 * clusters) are treated in
+  /// batches drawn by the seed.
   kTransport,
 };
 
@@ -44,7 +46,8 @@ struct KMeansParams {
   double tolerance = 1e-4;          ///< stops once an iteration lowers the objective by less, as a
                                     ///< part of it; 0: only when no row changes its cluster
   Balance balance = Balance::kNone;
-  double slack = 1.05;              ///< kCapacity: >= 1. kPenalty: limit = slack * rows / clusters
+  double slack = 1.05;              ///< >= 1; kCapacity: see there. kPenalty: largest size by the
+                                    ///< mean at which charges rest; not a promise
   std::uint32_t branching = 16;     ///< kPenalty: parts per split, 2 .. 1024
   double epsilon = 0.05;            ///< kTransport: > 0, distances scaled to [-1, 1] before
   std::uint32_t rounds = 100;       ///< kTransport: of scaling at most, per iteration
@@ -68,20 +71,21 @@ struct KMeansResult {
 
 /// Lloyd's k-means. Rows of float32 without gaps are read in place, others converted block by
 /// block in every iteration. The answer is the same for any number of threads. A cluster that runs
-/// empty takes over half of the one that adds most to the objective.
-/// k-means++ looks at no more than max(65536, 32 * clusters) rows, drawn by the seed.
-/// Under kPenalty and kCapacity the centroids are those of the balanced labels, so a row may be
+/// empty takes over half of the largest one.
+/// k-means++ looks at no more than max(32768, 8 * clusters) rows, drawn by the seed, and draws in
+/// batches of at most an eighth of the seeds it has (as in k-means||, Bahmani et al., VLDB 2012).
+/// Under a balance the centroids are those of the balanced labels, so a row may be
 /// nearer to another one's centroid; assign() tells.
 /// Stages reported: "checking", "starting", "clustering" (rows x iterations), "balancing".
 /// Throws ArgumentError: no rows, clusters 0 or more than rows, NaN, infinity, a zero row under
-/// kCosine, a parameter out of range; DimensionError if `first` is not as wide as the rows.
+/// kCosine, a parameter out of range, a `first` of another shape.
 KMeansResult kmeans(const VectorsView& rows, const KMeansParams& params,
                     const RunOptions& run = {});
 
 /// The labels.cols() nearest centroids of each row, nearest first, ties by smaller number; places
 /// beyond the number of centroids hold kNoRow and +inf. distances: of the same shape, or empty if
 /// nobody wants them. Under kCosine both sides may have any length but zero.
-/// Throws ArgumentError and DimensionError; then nothing was written.
+/// Throws ArgumentError; then nothing was written. Stages: "checking", "assigning".
 void assign(const VectorsView& rows, MatrixView<const float> centroids, Metric metric,
             MatrixView<std::uint32_t> labels, MatrixView<float> distances = {},
             const RunOptions& run = {});

@@ -42,6 +42,7 @@ class Lloyd {
   const std::vector<std::uint32_t>& labels() const noexcept { return labels_; }
   const std::vector<std::uint64_t>& sizes() const noexcept { return sizes_; }
   const Rows& rows() const noexcept { return rows_; }
+  void report_to(Watch watch) noexcept { watch_ = watch; }
 
   /// Each row to its nearest centroid. Returns how many rows changed their cluster.
   std::size_t assign();

@@ -11,7 +11,7 @@ namespace vicinal::clustering {
 namespace {
 
 constexpr std::size_t kPiece = 64;  // rows, whose sums are merged in order
-constexpr double kLargestExponent = 300.0;
+constexpr double kLargestExponent = 600.0;
 
 struct Problem {
   const float* cost;
