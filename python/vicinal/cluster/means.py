@@ -206,12 +206,13 @@ def kmeans(
     >>> sorted(found.sizes.tolist()), found.objective
     ([2, 2], 1.0)
     """
-    if isinstance(start, str):
-        if start == "given":
-            raise ArgumentError("start must be 'k-means++', 'random' or an array, got 'given'")
-        how, first = start, None
-    else:
+    first: Distances | None = None
+    if not isinstance(start, str):
         how, first = "given", _floats(start, "start")
+    elif start == "given":
+        raise ArgumentError("start must be 'k-means++', 'random' or an array, got 'given'")
+    else:
+        how = start
     if balance is not None and not isinstance(balance, str):
         raise TypeError(
             f"balance must be None or a string, got {type(balance).__name__} {balance!r}"
