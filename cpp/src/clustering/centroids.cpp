@@ -35,6 +35,15 @@ std::size_t pack(const float* rows, std::size_t n, std::size_t dim, std::vector<
   return count;
 }
 
+struct Candidate {
+  float score;
+  std::uint32_t id;
+};
+
+bool before(const Candidate& a, const Candidate& b) {
+  return a.score < b.score || (a.score == b.score && a.id < b.id);
+}
+
 }  // namespace
 
 Centroids::Centroids(std::size_t count, std::size_t dim, Metric metric)
@@ -98,19 +107,6 @@ void nearest(const float* rows, std::size_t n, const Centroids& centroids, Scrat
     done += batch;
   }
 }
-
-namespace {
-
-struct Candidate {
-  float score;
-  std::uint32_t id;
-};
-
-bool before(const Candidate& a, const Candidate& b) {
-  return a.score < b.score || (a.score == b.score && a.id < b.id);
-}
-
-}  // namespace
 
 void nearest_several(const float* rows, std::size_t n, const Centroids& centroids,
                      std::size_t several, Scratch& scratch, std::uint32_t* labels, float* scores) {

@@ -37,7 +37,7 @@ class Pruner {
                const std::uint32_t* before, std::uint32_t* labels, Scratch& scratch) const;
 
  private:
-  Pruner(const Centroids& centroids);
+  explicit Pruner(const Centroids& centroids);
   void learn(const Centroids& centroids);
   /// The heads of n dense rows, and their squared distances from the origin.
   void project(const float* rows, std::size_t n, float* heads, float* lengths) const;
