@@ -1,6 +1,7 @@
 #include "vicinal/binary.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -15,7 +16,6 @@
 
 namespace vicinal {
 
-using indexes::BitChunk;
 using indexes::BitOrigin;
 using indexes::BitPart;
 using indexes::BitPlace;

@@ -1,6 +1,7 @@
 // Bits out of numbers.
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "base/parallel.h"
@@ -16,6 +17,12 @@ constexpr std::size_t kGrain = 256;           // rows
 constexpr std::size_t kSumRows = 4096;        // rows added up before sums are: the same for any
                                               // number of threads
 constexpr std::size_t kColumnFloats = std::size_t{1} << 22;  // of some columns, for their medians
+
+void check_columns(const VectorsView& rows) {
+  if (rows.cols != 0 && rows.cols <= kMaxBits) return;
+  throw ArgumentError("vectors has " + std::to_string(rows.cols) + " columns; wanted 1 to " +
+                      std::to_string(kMaxBits));
+}
 
 std::vector<float> means(const VectorsView& rows, const RunOptions& run) {
   const std::size_t dim = rows.cols;
@@ -79,6 +86,7 @@ std::vector<float> medians(const VectorsView& rows, const RunOptions& run) {
 
 std::vector<float> bit_thresholds(const VectorsView& rows, BitThreshold kind,
                                   const RunOptions& run) {
+  check_columns(rows);
   if (rows.rows == 0) throw ArgumentError("vectors has no rows; a threshold needs some");
   check_rows(rows, "vectors", false, run);
   return kind == BitThreshold::kMean ? means(rows, run) : medians(rows, run);
@@ -86,6 +94,7 @@ std::vector<float> bit_thresholds(const VectorsView& rows, BitThreshold kind,
 
 void pack_bits(const VectorsView& rows, const float* thresholds, std::uint8_t* out,
                const RunOptions& run) {
+  check_columns(rows);
   check_rows(rows, "vectors", false, run);
   const std::size_t dim = rows.cols;
   const std::size_t bytes = indexes::bit_bytes(dim);

@@ -59,6 +59,10 @@ void answer(std::vector<BitHit>& hits, std::size_t q, MatrixView<std::int64_t> i
   }
 }
 
+bool zero(const float* values, std::size_t n) {
+  return std::all_of(values, values + n, [](float v) { return v == 0.0f; });
+}
+
 /// Where in a row, as words, dimension d has its bit: numpy packs the highest bit of a byte first.
 constexpr std::size_t place_of(std::size_t d) noexcept { return d / 8 * 8 + 7 - d % 8; }
 
@@ -167,6 +171,11 @@ void rerank(const VectorsView& queries, const VectorsView& rows, Metric metric,
             for (std::size_t j = 0; j < n; ++j) {
               const auto r = static_cast<std::size_t>(wanted[i + j]);
               read_rows(rows, r, r + 1, values + j * stride, dim);
+              if (unit && zero(values + j * stride, dim)) {
+                throw ArgumentError("vectors: row " + std::to_string(r) +
+                                    " is zero in every column; under cosine a vector needs a "
+                                    "direction");
+              }
             }
             if (unit) normalize_rows(values, n, dim, stride);
             block(query, reinterpret_cast<const std::byte*>(values), stride * sizeof(float), n, dim,
