@@ -49,7 +49,7 @@ std::vector<SavedSegment> read_segments(File& file, std::uint64_t count) {
   file.verify("segments");
   const Buffer raw = file.section("segments", count * sizeof(SavedSegment));
   std::vector<SavedSegment> out(count);
-  if (count != 0) std::memcpy(out.data(), raw.data(), count * sizeof(SavedSegment));
+  std::memcpy(out.data(), raw.data(), count * sizeof(SavedSegment));
   for (std::size_t i = 0; i < out.size(); ++i) {
     const SavedSegment& s = out[i];
     const auto where = [i] { return "segment " + std::to_string(i); };
@@ -123,8 +123,10 @@ void BinaryIndex::Impl::save(const std::string& path, const std::string& metadat
     at += s.rows;
   }
   std::vector<SectionSource> sections;
-  sections.push_back(
-      {"segments", {{segments.data(), segments.size() * sizeof(SavedSegment)}}});
+  if (!segments.empty()) {
+    sections.push_back(
+        {"segments", {{segments.data(), segments.size() * sizeof(SavedSegment)}}});
+  }
   for (SectionSource* section : {&codes, &ids, &counts, &order, &spans}) {
     if (!section->pieces.empty()) sections.push_back(std::move(*section));
   }
@@ -154,7 +156,8 @@ std::unique_ptr<BinaryIndex::Impl> BinaryIndex::Impl::open(const std::string& pa
   auto made = std::make_shared<Snapshot>();
   made->next_id = config.number("next_id", 0, std::uint64_t{1} << 63);
 
-  const std::vector<SavedSegment> segments = read_segments(file, count);
+  const std::vector<SavedSegment> segments =
+      count != 0 ? read_segments(file, count) : std::vector<SavedSegment>();
   // No product here can overflow: rows < 2^32, blocks of at most 2^18 bytes.
   const std::uint64_t block_bytes = kernels::bit_block_bytes(impl->words);
   std::uint64_t total = 0;
@@ -168,7 +171,7 @@ std::unique_ptr<BinaryIndex::Impl> BinaryIndex::Impl::open(const std::string& pa
     spans += indexes::spans_of(s.rows);
   }
   if (total != rows) {
-    file.fail("segments", "they have " + std::to_string(total) + " rows; the header says " +
+    file.fail("", "the segments have " + std::to_string(total) + " rows; the header says " +
                               std::to_string(rows));
   }
   if (count != 0) {
