@@ -172,7 +172,7 @@ TEST(Binary, RangeSearchFindsAllWithin) {
   }
 }
 
-// Long enough for several threads to share a query, and for segments to be cut and merged.
+// Long enough for several threads to share a query, and for segments to be merged.
 TEST(Binary, NeitherThreadsNorTheWayItGrewChangeAnything) {
   for (const BitMetric metric : kBitMetrics) {
     SCOPED_TRACE(name(metric));
@@ -208,6 +208,34 @@ TEST(Binary, NeitherThreadsNorTheWayItGrewChangeAnything) {
       if (part.name == "codes") codes = part.bytes;
     }
     EXPECT_EQ(codes, n * 128u);
+  }
+}
+
+// Rows so wide that a segment holds two thousand of them.
+TEST(Binary, ManySegmentsAreOneIndex) {
+  const std::size_t n = 2100;
+  BitRows rows(n, kMaxBits);
+  for (std::size_t i = 0; i < rows.values.size(); i += 8) {
+    const std::uint64_t random = random_u64(16, i % 5, i);
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(&random), 8, rows.values.data() + i);
+  }
+  for (const BitMetric metric : kBitMetrics) {
+    SCOPED_TRACE(name(metric));
+    BinaryIndex index(kMaxBits, metric);
+    index.add(rows.view());
+    EXPECT_EQ(index.ids(), numbered(n));
+    for (const std::size_t r : {0, 2047, 2048, 2099}) {
+      const BitAnswers got = search(index, rows.part(r, r + 1), 2);
+      EXPECT_EQ(got.ids[0], static_cast<std::int64_t>(r));
+      EXPECT_EQ(got.distances[0], 0.0f);
+      EXPECT_EQ(got.distances[1], bit_distance(metric, rows.row(r),
+                                               rows.row(static_cast<std::size_t>(got.ids[1])),
+                                               rows.bytes));
+    }
+    const Ids gone{2048, 5};
+    index.remove(gone.data(), 2);
+    EXPECT_NE(search(index, rows.part(2048, 2049), 1).ids[0], 2048);
+    EXPECT_EQ(index.size(), n - 2);
   }
 }
 
