@@ -1,7 +1,7 @@
 """Rows of bits: exact Hamming and Jaccard search, bits out of numbers, and ranking hits again.
 
-Packed bits are uint8, ``(bits + 7) // 8`` bytes a row, in the order of :func:`numpy.packbits`: bit i
-is bit ``7 - i % 8`` of byte ``i // 8``. What the last byte has left over is zero.
+Packed bits are uint8, ``(bits + 7) // 8`` bytes a row, in the order of :func:`numpy.packbits`: bit
+i is bit ``7 - i % 8`` of byte ``i // 8``. What the last byte has left over is zero.
 
 >>> import numpy as np, vicinal
 >>> from vicinal import binary

@@ -46,7 +46,8 @@ def test_folding_depends_on_the_id_alone(sets: list[list[int]], bits: int, seed:
     got = np.unpackbits(folding.encode(sets), axis=1)[:, :bits]
     assert got.shape == (len(sets), bits)
     every = sorted({i for one in sets for i in one})
-    alone = dict(zip(every, np.unpackbits(folding.encode([[i] for i in every]), axis=1), strict=True))
+    singles = np.unpackbits(folding.encode([[i] for i in every]), axis=1)
+    alone = dict(zip(every, singles, strict=True))
     for row, one in zip(got, sets, strict=True):
         want = np.zeros(bits, np.uint8)
         for i in one:
@@ -101,9 +102,9 @@ def test_mistakes_are_named() -> None:
     fit, encode = FingerprintEncoder.fit, FingerprintEncoder(8, (1, 2)).encode
     for call, error, text in (
         (lambda: fit([[1]], bits=0), Error, "bits must be from 1 to 262144, got 0"),
-        (lambda: fit([[1]], bits=1.5), TypeError, "bits must be a whole number, got float 1.5"),  # type: ignore[arg-type]
-        (lambda: fit([[1.5]]), TypeError, "sets holds float64"),  # type: ignore[list-item]
-        (lambda: fit([["a"]]), TypeError, "sets holds <U1"),  # type: ignore[list-item]
+        (lambda: fit([[1]], bits=1.5), TypeError, "bits must be a whole number, got float 1.5"),
+        (lambda: fit([[1.5]]), TypeError, "sets holds float64"),
+        (lambda: fit([["a"]]), TypeError, "sets holds <U1"),
         (lambda: fit([1, 2]), TypeError, "sets must be a sequence of iterables"),
         (lambda: fit([1, 2], [0, 1]), Error, "offsets must go from 0 to 2"),
         (lambda: fit([1, 2], [0, 2, 1, 2]), Error, "offsets must not fall"),

@@ -260,7 +260,9 @@ void BinaryIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
 void BinaryIndex::Impl::get(std::int64_t id, std::uint8_t* out) const {
   const View now = view();
   const BitPlace place = id < 0 ? BitPlace{} : now->find(id);
-  if (place.row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  if (place.row == kNoRow) {
+    throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  }
   std::vector<std::uint64_t> row(words);
   now->parts[place.part].segment->read(place.row, row.data());
   std::memcpy(out, row.data(), indexes::bit_bytes(dim));

@@ -36,6 +36,7 @@ using kernels::kBitBlock;
 using kernels::kBitTile;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::uint32_t kMostBits = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kGroup = 64;  // queries that share one reading of memory, under Hamming
 constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;  // less is not worth waking a thread
 constexpr double kNeedSlack = 1.0 / 16;  // floats round a bar of at most 2^19 bits by less
@@ -206,7 +207,7 @@ class BitScan {
           more_right && (!more_left || chunks_[right].middle() - centre <=
                                            centre - std::min(centre, chunks_[left - 1].middle()));
       if (go_right) {
-        more_right = hopeful({chunks_[right].least_from, std::numeric_limits<std::uint32_t>::max()});
+        more_right = hopeful({chunks_[right].least_from, kMostBits});
         if (more_right) visit(right++);
         more_right = more_right && right < chunks_.size();
       } else {
@@ -346,8 +347,8 @@ void BinaryIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64
   if (want == 0) return;
   const indexes::BitQueries asked(queries, words, metric, run);
   const std::size_t most = metric == BitMetric::kHamming ? dim : 0;
-  const auto hits = indexes::BitScan(plan, metric, dim, asked)
-                        .run([&](indexes::NearestBits& top) { top.nearest(want, most); }, want, run);
+  const auto begin = [&](indexes::NearestBits& top) { top.nearest(want, most); };
+  const auto hits = indexes::BitScan(plan, metric, dim, asked).run(begin, want, run);
   for (std::size_t q = 0; q < hits.size(); ++q) {
     for (std::size_t i = 0; i < hits[q].size(); ++i) {
       ids_.row(q)[i] = hits[q][i].id;
@@ -365,9 +366,9 @@ RangeResult BinaryIndex::Impl::range_search(const VectorsView& queries, float ra
   const indexes::BitPlan plan(view(), allowed);
   if (plan.count() == 0 || queries.rows == 0) return result;
   const indexes::BitQueries asked(queries, words, metric, run);
+  const auto begin = [&](indexes::NearestBits& top) { top.within(radius); };
   const auto hits = indexes::BitScan(plan, metric, dim, asked)
-                        .run([&](indexes::NearestBits& top) { top.within(radius); },
-                             std::numeric_limits<std::size_t>::max(), run);
+                        .run(begin, std::numeric_limits<std::size_t>::max(), run);
   std::size_t total = 0;
   for (const auto& found : hits) total += found.size();
   result.ids.reserve(total);

@@ -53,7 +53,8 @@ inline void fill_bits(BinaryIndex& index, bool named, bool removed) {
   std::vector<std::uint8_t> rows(kRows * bytes);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i] = static_cast<std::uint8_t>(random_u64(/*seed=*/3, 0, i));
-    if (i % bytes + 1 == bytes) rows[i] &= static_cast<std::uint8_t>(0xFF << (bytes * 8 - index.dim()));
+    const bool last = i % bytes + 1 == bytes;
+    if (last) rows[i] &= static_cast<std::uint8_t>(0xFF << (bytes * 8 - index.dim()));
   }
   std::vector<std::int64_t> ids(kRows);
   for (std::size_t i = 0; i < kRows; ++i) ids[i] = static_cast<std::int64_t>(1000 - i * 3);

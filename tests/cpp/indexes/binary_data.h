@@ -72,7 +72,8 @@ BitTruth bit_truth(BitMetric metric, const std::byte* query, const BitRows& rows
                    const std::vector<std::int64_t>& ids, const Keep& keep) {
   BitTruth all;
   for (std::size_t r = 0; r < rows.rows; ++r) {
-    if (keep(ids[r])) all.emplace_back(bit_distance(metric, query, rows.row(r), rows.bytes), ids[r]);
+    if (!keep(ids[r])) continue;
+    all.emplace_back(bit_distance(metric, query, rows.row(r), rows.bytes), ids[r]);
   }
   std::sort(all.begin(), all.end());
   return all;

@@ -1,4 +1,5 @@
-#include <gmock/gmock.h>
+      const auto stays = [&](std::int64_t id) { return id % 2 == 0 || !index.contains(id); };
+      gone.erase(std::remove_if(gone.begin(), gone.end(), stays), gone.end());#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
