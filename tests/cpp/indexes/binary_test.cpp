@@ -1,5 +1,4 @@
-      const auto stays = [&](std::int64_t id) { return id % 2 == 0 || !index.contains(id); };
-      gone.erase(std::remove_if(gone.begin(), gone.end(), stays), gone.end());#include <gmock/gmock.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -125,9 +124,8 @@ TEST(Binary, OnlyWhatIsAllowedAndNotRemovedIsFound) {
       expect_truth(index, rows, ids, queries, 4, listed);
 
       gone.assign(ids.begin(), ids.end());  // so many that what is left moves together
-      gone.erase(std::remove_if(gone.begin(), gone.end(),
-                                [&](std::int64_t id) { return id % 2 == 0 || !index.contains(id); }),
-                 gone.end());
+      const auto stays = [&](std::int64_t id) { return id % 2 == 0 || !index.contains(id); };
+      gone.erase(std::remove_if(gone.begin(), gone.end(), stays), gone.end());
       index.remove(gone.data(), gone.size());
       expect_truth(index, rows, ids, queries, 12);
       index.add(rows.part(3, 4), &ids[3]);
