@@ -32,7 +32,6 @@ def file_info(
     path: bytes,
 ) -> tuple[int, str, str, str, int, list[tuple[str, int, int, int]]]: ...
 def verify_file(path: bytes, threads: int | None, progress: Progress | None) -> None: ...
-
 def rerank(
     queries: _Array,
     vectors: _Array,

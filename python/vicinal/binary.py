@@ -262,9 +262,7 @@ class BinaryIndex(Index):
         return Neighbors(*self._core.rescore(asked, table, k, threads, progress))
 
     def __repr__(self) -> str:
-        return (
-            f"<vicinal.BinaryIndex of {len(self):,} rows: {self.dim} bits, {self.metric}, exact>"
-        )
+        return f"<vicinal.BinaryIndex of {len(self):,} rows: {self.dim} bits, {self.metric}, exact>"
 
 
 def thresholds(
@@ -387,9 +385,7 @@ def rerank(
         An argument is of the wrong kind.
     """
     asked, rows = as_vectors(queries, "queries"), as_vectors(vectors, "vectors")
-    return Neighbors(
-        *_core.rerank(asked, rows, _id_table(ids), k, metric, threads, progress)
-    )
+    return Neighbors(*_core.rerank(asked, rows, _id_table(ids), k, metric, threads, progress))
 
 
 def search_rescored(
