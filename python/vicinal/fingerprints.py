@@ -216,7 +216,7 @@ def _flat(
     """Give the ids of all sets, the set of each id, and how many sets there are."""
     if offsets is None:
         try:
-            lists = [list(one) for one in sets]  # type: ignore[union-attr]
+            lists = [list(one) for one in sets]  # type: ignore[arg-type, union-attr]
         except TypeError:
             raise TypeError(
                 "sets must be a sequence of iterables of int, or ids with offsets"
