@@ -8,6 +8,7 @@
 #if defined(VICINAL_X86_64)
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
+#include "kernels/avx512vbmi/avx512vbmi.h"
 #include "kernels/avx512vnni/avx512vnni.h"
 #endif
 #include "vicinal/cpu.h"
@@ -45,7 +46,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512vbmi::lookup,
      nullptr},
     {"avx512vnni",
      kVnniBits,
@@ -57,7 +58,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512::lookup,
      nullptr},
     {"avx512",
      kAvx512Bits,
@@ -69,7 +70,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512::lookup,
      nullptr},
     {"avx2",
      kAvx2Bits,
@@ -81,7 +82,7 @@ const Table kTables[] = {
      avx2::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx2::lookup,
      nullptr},
 #endif
     {"scalar",
@@ -94,7 +95,7 @@ const Table kTables[] = {
      scalar::to_bf16,
      scalar::crc32c,
      nullptr,
-     nullptr,
+     &scalar::lookup,
      nullptr},
 };
 
