@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cstring>
 #include <limits>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/lookup.h"
