@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/adc.h"
 #include "kernels/table.h"
 
 namespace vicinal::kernels::scalar {
@@ -9,6 +10,7 @@ extern const TileKernel tile;
 extern const MatrixKernels matrix;
 extern const BitKernels bits;
 extern const LookupKernels lookup;
+extern const AdcKernels adc;
 
 std::size_t below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
                   std::uint32_t* ids, float* kept) noexcept;
