@@ -31,6 +31,20 @@ def file_info(
     path: bytes,
 ) -> tuple[int, str, str, str, int, list[tuple[str, int, int, int]]]: ...
 def verify_file(path: bytes, threads: int | None, progress: Progress | None) -> None: ...
+def kmedoids(
+    vectors: _Array,
+    clusters: int,
+    metric: str,
+    method: str,
+    start: _Ids | str | None,
+    iterations: int,
+    samples: int,
+    sample_size: int | None,
+    refine: int | None,
+    seed: int,
+    threads: int | None,
+    progress: Progress | None,
+) -> tuple[_Ids, npt.NDArray[np.uint32], float, int, int, bool, str]: ...
 
 class FlatIndex:
     def __init__(self, dim: int, metric: str, codec: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Clustering beside the packages people use today."""
