@@ -247,8 +247,8 @@ bool EagerSwaps::pass(const std::vector<std::uint32_t>& candidates, Columns& col
   const std::size_t abreast =
       points_.size() < kRowsForThreads ? 1 : std::min<std::size_t>(workers(run_), kBatch);
   const std::uint64_t swaps_before = swaps_;
-  std::size_t places[kBatch];
-  Change changes[kBatch];
+  std::size_t places[kBatch] = {};
+  Change changes[kBatch] = {};
   for (std::size_t place = 0; place < candidates.size() && place != last_swap_;) {
     // As many as there are threads: of those behind a swap nothing is known, and they are weighed
     // again.
