@@ -66,7 +66,7 @@ py::tuple medoids_of(const py::array& array, py::handle clusters, py::handle met
     const Ids given = ids_array(start, "start");
     params.start = MedoidStart::kGiven;
     params.first.assign(given.data(), given.data() + given.size());
-  } else if (!start.is_none()) {
+  } else {
     params.start = from_name(start, "start", kStarts);
   }
   params.iterations = count32(iterations, "iterations", 0);

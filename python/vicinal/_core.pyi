@@ -36,7 +36,7 @@ def kmedoids(
     clusters: int,
     metric: str,
     method: str,
-    start: _Ids | str | None,
+    start: _Ids | str,
     iterations: int,
     samples: int,
     sample_size: int | None,

@@ -104,7 +104,7 @@ def test_start() -> None:
 
 def test_what_it_prints() -> None:
     found = kmedoids(rows_for("l2", 50), 4)
-    assert repr(found).startswith("<vicinal.cluster.Medoids: 4 of 50 rows, loss ")
+    assert repr(found).startswith("<vicinal.cluster.Medoids: 4 of 50 vectors, l2, loss ")
     assert "not converged" in repr(kmedoids(rows_for("l2", 50), 4, iterations=0))
     with pytest.raises(AttributeError):
         found.loss = 3.0  # type: ignore[misc]

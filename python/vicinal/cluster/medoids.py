@@ -39,7 +39,9 @@ class Medoids:
         The search that gave the medoids ended by itself, before its iterations did. After
         "fasterpam": no exchange of a medoid for another row lowers the loss.
     method : str
-        "fasterpam" or "sampling".
+        What was done: "fasterpam" or "sampling".
+    metric : str
+        What was added up.
     """
 
     medoids: Ids
@@ -49,6 +51,7 @@ class Medoids:
     swaps: int
     converged: bool
     method: str
+    metric: str
 
     @property
     def sizes(self) -> Ids:
@@ -57,8 +60,8 @@ class Medoids:
 
     def __repr__(self) -> str:
         return (
-            f"<vicinal.cluster.Medoids: {len(self.medoids):,} of {len(self.labels):,} rows, "
-            f"loss {self.loss:.6g}, {self.method}"
+            f"<vicinal.cluster.Medoids: {len(self.medoids):,} of {len(self.labels):,} vectors, "
+            f"{self.metric}, loss {self.loss:.6g}, {self.method}"
             f"{'' if self.converged else ', not converged'}>"
         )
 
@@ -69,7 +72,7 @@ def kmedoids(
     *,
     metric: MedoidMetric | str = "l2",
     method: Literal["auto", "fasterpam", "sampling"] | str = "auto",
-    start: npt.ArrayLike | Literal["random", "lab"] | None = None,
+    start: Literal["random", "lab"] | npt.ArrayLike = "random",
     iterations: int = 100,
     samples: int = 5,
     sample_size: int | None = None,
@@ -100,10 +103,9 @@ def kmedoids(
         1 - common / either (two empty sets are at distance 0).
     method : {"auto", "fasterpam", "sampling"}
         "auto" is "fasterpam" up to 20,000 rows and "sampling" beyond.
-    start : array_like of int, shape (clusters,), or {"random", "lab"}, optional
-        Row numbers of the first medoids, none twice; or how to choose them. "random", which is
-        what happens without it, is as good in the end as a rule; "lab" takes the best of a few
-        rows each time and saves some swaps.
+    start : {"random", "lab"} or array_like of int, shape (clusters,)
+        Any rows; one after the other the best of a few rows, which saves some swaps and seldom
+        changes the end; or the row numbers of the first medoids, none twice.
     iterations : int
         Passes over the candidates at most, of each search. 0 only assigns the rows to the start.
     samples : int
@@ -150,7 +152,7 @@ def kmedoids(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1], dtype=int32), 4.0)
     """
     rows = _rows(vectors, metric)
-    first = start if start is None or isinstance(start, str) else as_ids(start, "start")
+    first = start if isinstance(start, str) else as_ids(start, "start")
     medoids, labels, loss, passes, swaps, converged, taken = _core.kmedoids(
         rows,
         clusters,
@@ -165,7 +167,7 @@ def kmedoids(
         threads,
         progress,
     )
-    return Medoids(medoids, labels.view(np.int32), loss, passes, swaps, converged, taken)
+    return Medoids(medoids, labels.view(np.int32), loss, passes, swaps, converged, taken, metric)
 
 
 def _rows(vectors: npt.ArrayLike, metric: object) -> Array:
