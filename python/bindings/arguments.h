@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "vicinal/binary.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
@@ -42,9 +43,12 @@ Allowed allowed(py::handle value);
 std::string path(py::handle bytes);
 
 Metric metric(py::handle name);
+BitMetric bit_metric(py::handle name);
+BitThreshold bit_threshold(py::handle name);
 CodecKind codec(py::handle name);
 RefineKind refine(py::handle name);
 const char* text(Metric metric) noexcept;
+const char* text(BitMetric metric) noexcept;
 const char* text(CodecKind codec) noexcept;
 const char* text(RefineKind refine) noexcept;
 

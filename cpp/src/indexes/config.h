@@ -14,6 +14,7 @@ class ConfigReader {
 
   std::uint64_t number(const char* key, std::uint64_t least, std::uint64_t most) const;
   Metric metric() const;
+  BitMetric bit_metric() const;
   CodecKind codec() const;
   RefineKind refine() const;
 

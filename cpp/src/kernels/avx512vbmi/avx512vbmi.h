@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kernels/table.h"
+
+namespace vicinal::kernels::avx512vbmi {
+
+extern const BitKernels bits;
+
+}  // namespace vicinal::kernels::avx512vbmi
