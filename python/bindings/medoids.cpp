@@ -17,7 +17,7 @@ struct Named {
 };
 
 constexpr Named<MedoidMetric> kMetrics[] = {
-    {"l2", MedoidMetric::kL2},         {"euclidean", MedoidMetric::kEuclidean},
+    {"l2", MedoidMetric::kL2},           {"euclidean", MedoidMetric::kEuclidean},
     {"ip", MedoidMetric::kInnerProduct}, {"cosine", MedoidMetric::kCosine},
     {"hamming", MedoidMetric::kHamming}, {"jaccard", MedoidMetric::kJaccard}};
 constexpr Named<MedoidMethod> kMethods[] = {{"auto", MedoidMethod::kAuto},
@@ -54,9 +54,9 @@ std::size_t rows_of(py::handle value, const char* argument, std::int64_t least) 
 }
 
 py::tuple medoids_of(const py::array& array, py::handle clusters, py::handle metric_name,
-                     py::handle method, py::handle start, py::handle iterations,
-                     py::handle samples, py::handle sample_size, py::handle refine_rows,
-                     py::handle seed, py::handle threads, py::handle progress) {
+                     py::handle method, py::handle start, py::handle iterations, py::handle samples,
+                     py::handle sample_size, py::handle refine_rows, py::handle seed,
+                     py::handle threads, py::handle progress) {
   const VectorsView rows = vectors(array, "vectors");
   KMedoidsParams params;
   params.clusters = static_cast<std::size_t>(whole(clusters, "clusters", 1, kMostClusters));
@@ -80,9 +80,8 @@ py::tuple medoids_of(const py::array& array, py::handle clusters, py::handle met
     const py::gil_scoped_release released;
     found = kmedoids(rows, params, run.options());
   }
-  return py::make_tuple(adopt(std::move(found.medoids)), adopt(std::move(found.labels)),
-                        found.loss, found.iterations, found.swaps, found.converged,
-                        text(found.method));
+  return py::make_tuple(adopt(std::move(found.medoids)), adopt(std::move(found.labels)), found.loss,
+                        found.iterations, found.swaps, found.converged, text(found.method));
 }
 
 }  // namespace

@@ -132,9 +132,8 @@ Rows places_of(const Rows& some, const Rows& rows) {
 KMedoidsResult by_sampling(const MedoidPoints& points, const KMedoidsParams& params,
                            const RunOptions& run) {
   const std::size_t rows = points.size();
-  const std::size_t size = params.sample_size != 0
-                               ? params.sample_size
-                               : std::min(rows, 80 + 4 * params.clusters);
+  const std::size_t size =
+      params.sample_size != 0 ? params.sample_size : std::min(rows, 80 + 4 * params.clusters);
   KMedoidsResult total;
   Rows medoids;
   if (params.start == MedoidStart::kGiven) medoids.assign(params.first.begin(), params.first.end());
@@ -190,9 +189,8 @@ KMedoidsResult kmedoids(const VectorsView& rows, const KMedoidsParams& params,
                         const RunOptions& run) {
   check(rows, params);
   const MedoidPoints points(rows, params.metric, run);
-  const bool whole =
-      params.method == MedoidMethod::kFasterPam ||
-      (params.method == MedoidMethod::kAuto && rows.rows <= kMedoidAutoRows);
+  const bool whole = params.method == MedoidMethod::kFasterPam ||
+                     (params.method == MedoidMethod::kAuto && rows.rows <= kMedoidAutoRows);
   return whole ? by_swaps(points, params, run) : by_sampling(points, params, run);
 }
 

@@ -31,8 +31,8 @@ bool of_bits(MedoidMetric metric) {
 }
 
 [[noreturn]] void refuse_width(std::size_t got, std::size_t most, const char* unit) {
-  throw ArgumentError("vectors has rows of " + std::to_string(got) + " " + unit +
-                      "; wanted 1 to " + std::to_string(most));
+  throw ArgumentError("vectors has rows of " + std::to_string(got) + " " + unit + "; wanted 1 to " +
+                      std::to_string(most));
 }
 
 double squared_length(const float* row, std::size_t dim) {

@@ -48,8 +48,8 @@ class MedoidPoints {
   std::size_t stride_ = 0;
   std::size_t size_ = 0;
   Buffer own_;
-  const std::byte* data_ = nullptr;       // own_, or the caller's rows
-  std::vector<std::uint32_t> bits_set_;   // of each row, for Jaccard
+  const std::byte* data_ = nullptr;      // own_, or the caller's rows
+  std::vector<std::uint32_t> bits_set_;  // of each row, for Jaccard
 };
 
 }  // namespace vicinal::clustering

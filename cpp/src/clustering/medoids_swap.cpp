@@ -16,6 +16,7 @@ constexpr std::size_t kColumnBytes = std::size_t{64} << 20;
 // Fewer rows are weighed in less time than it takes to wake a thread.
 constexpr std::size_t kRowsForThreads = 4096;
 constexpr std::size_t kUpdateGrain = 1024;
+constexpr std::size_t kChanges = std::size_t{1} << 19;  // kept of candidates weighed together
 
 const char* stage_of(std::uint32_t pass) {
   static constexpr const char* kNames[] = {"pass 1", "pass 2", "pass 3", "pass 4", "pass 5",
@@ -48,8 +49,7 @@ TwoNearest assign_rows(const MedoidPoints& points, const std::vector<std::uint32
     std::fill(out.distance.begin() + begin, out.distance.begin() + end, kFar);
     std::fill(out.second_distance.begin() + begin, out.second_distance.begin() + end, kFar);
     const auto before = [&](float d, std::uint32_t slot, float other_d, std::uint32_t other) {
-      return d < other_d || other == kNoRow ||
-             (d == other_d && medoids[slot] < medoids[other]);
+      return d < other_d || other == kNoRow || (d == other_d && medoids[slot] < medoids[other]);
     };
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
       points.measure(queries, slot, begin, end - begin, measured);
@@ -123,7 +123,11 @@ EagerSwaps::EagerSwaps(const MedoidPoints& points, std::vector<std::uint32_t> me
   const std::size_t threads = workers(run);
   for (std::size_t i = 0; i < threads; ++i) one_.push_back(points.room(1));
   to_slots_.assign(threads, std::vector<float>(medoids_.size()));
-  changes_.resize(std::min(threads, kBatch) * medoids_.size());
+  if (threads > 1 && points.size() >= kRowsForThreads) {
+    least_abreast_ = std::min(threads, kBatch);
+    most_abreast_ = std::clamp(kChanges / medoids_.size(), least_abreast_, kBatch);
+  }
+  changes_.resize(most_abreast_ * medoids_.size());
   tally();
 }
 
@@ -244,14 +248,13 @@ void EagerSwaps::swap(std::uint32_t row, std::uint32_t slot, const float* column
 bool EagerSwaps::pass(const std::vector<std::uint32_t>& candidates, Columns& columns, Meter& meter,
                       bool counts) {
   const std::size_t slots = medoids_.size();
-  const std::size_t abreast =
-      points_.size() < kRowsForThreads ? 1 : std::min<std::size_t>(workers(run_), kBatch);
+  std::size_t abreast = least_abreast_;
   const std::uint64_t swaps_before = swaps_;
   std::size_t places[kBatch] = {};
   Change changes[kBatch] = {};
   for (std::size_t place = 0; place < candidates.size() && place != last_swap_;) {
-    // As many as there are threads: of those behind a swap nothing is known, and they are weighed
-    // again.
+    // Of those behind a swap nothing is known, and they are weighed again: few after a swap, more
+    // where swaps are rare.
     std::size_t some = 0;
     std::size_t next = place;
     while (some < abreast && next < candidates.size() && next != last_swap_ &&
@@ -271,13 +274,16 @@ bool EagerSwaps::pass(const std::vector<std::uint32_t>& candidates, Columns& col
           }
         },
         &meter.ticker);
-    const Change* const gain = std::find_if(
-        changes, changes + some, [&](const Change& c) { return c.by < -least_gain_; });
+    const Change* const gain =
+        std::find_if(changes, changes + some, [&](const Change& c) { return c.by < -least_gain_; });
     if (gain != changes + some) {
       const auto i = static_cast<std::size_t>(gain - changes);
       swap(candidates[places[i]], gain->slot, column(i), meter.ticker);
       last_swap_ = places[i];
       next = places[i] + 1;
+      abreast = least_abreast_;
+    } else {
+      abreast = std::min(2 * abreast, most_abreast_);
     }
     place = next;
     if (counts) meter.done.store(place, std::memory_order_relaxed);

@@ -116,15 +116,17 @@ class EagerSwaps {
   TwoNearest nearest_;
   std::vector<double> removal_;  // by slot: what the loss grows by if nothing replaces it
   double loss_ = 0.0;
-  double least_gain_ = 0.0;      // less could be rounding
-  std::size_t last_swap_ = 0;    // place of the candidate
+  double least_gain_ = 0.0;    // less could be rounding
+  std::size_t last_swap_ = 0;  // place of the candidate
   std::uint32_t passes_ = 0;
   std::uint64_t swaps_ = 0;
   bool converged_ = false;
 
-  std::vector<MedoidPoints> one_;            // by worker: a row as query
+  std::vector<MedoidPoints> one_;             // by worker: a row as query
   std::vector<std::vector<float>> to_slots_;  // by worker: its distances to the medoids
-  std::vector<double> changes_;               // of the candidates weighed beside one another
+  std::size_t least_abreast_ = 1;             // candidates weighed beside one another
+  std::size_t most_abreast_ = 1;
+  std::vector<double> changes_;  // of each of them
 };
 
 }  // namespace vicinal::clustering
