@@ -70,6 +70,20 @@ def assign(
     threads: int | None,
     progress: Progress | None,
 ) -> tuple[npt.NDArray[np.uint32], _Distances]: ...
+def kmedoids(
+    vectors: _Array,
+    clusters: int,
+    metric: str,
+    method: str,
+    start: _Ids | str,
+    iterations: int,
+    samples: int,
+    sample_size: int | None,
+    refine: int | None,
+    seed: int,
+    threads: int | None,
+    progress: Progress | None,
+) -> tuple[_Ids, npt.NDArray[np.uint32], float, int, int, bool, str]: ...
 
 class VectorCodec:
     @staticmethod

@@ -9,6 +9,7 @@
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
 #include "vicinal/idset.h"
+#include "vicinal/medoids.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
 #include "vicinal/version.h"
