@@ -115,6 +115,7 @@ struct TileKernel {
 struct BitKernels;
 struct LookupKernels;
 struct MatrixKernels;
+struct PackedKernels;
 
 // ---- Everything of one level
 // ---------------------------------------------------------------------
@@ -136,6 +137,7 @@ struct Table {
   const BitKernels* bits;       ///< kernels/bits.h
   const LookupKernels* lookup;  ///< kernels/lookup.h
   const MatrixKernels* matrix;  ///< kernels/matrix.h
+  const PackedKernels* packed;  ///< kernels/packed_bits.h
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }
 };

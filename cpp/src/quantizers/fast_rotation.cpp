@@ -64,8 +64,9 @@ void hadamard(float* x, std::size_t n) noexcept {
   if (h < n) pairs(x, x + h, h);
 }
 
-void scale(const float* in, const float* factors, std::size_t n, float* out) noexcept {
-  for (std::size_t i = 0; i < n; ++i) out[i] = in[i] * factors[i];
+void scale(float* VICINAL_RESTRICT x, const float* VICINAL_RESTRICT factors,
+           std::size_t n) noexcept {
+  for (std::size_t i = 0; i < n; ++i) x[i] *= factors[i];
 }
 
 // A reflection: its own transpose.
@@ -99,9 +100,10 @@ FastRotation::FastRotation(std::size_t dim, std::uint64_t seed) : dim_(dim), win
 }
 
 void FastRotation::apply(const float* in, float* out) const noexcept {
+  if (in != out) std::memcpy(out, in, dim_ * sizeof(float));
   const std::size_t half = dim_ / 2;
   for (std::size_t round = 0; round < rounds_; ++round) {
-    scale(round == 0 ? in : out, factors_.data() + round * dim_, dim_, out);
+    scale(out, factors_.data() + round * dim_, dim_);
     hadamard(window(out, round), window_);
     if (window_ != dim_) mix(out, out + (dim_ - half), half);
   }
@@ -113,7 +115,7 @@ void FastRotation::apply_transposed(const float* in, float* out) const noexcept 
   for (std::size_t round = rounds_; round-- > 0;) {
     if (window_ != dim_) mix(out, out + (dim_ - half), half);
     hadamard(window(out, round), window_);
-    scale(out, factors_.data() + round * dim_, dim_, out);
+    scale(out, factors_.data() + round * dim_, dim_);
   }
 }
 
