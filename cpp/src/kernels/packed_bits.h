@@ -30,13 +30,14 @@ constexpr std::size_t kMaxPlanes = 3;
 /// What each row carries behind its codes.
 enum class PackedFactors : std::uint32_t {
   kNone,       ///< nothing: mul = 1, add = 0
-  kShort,      ///< std::uint16_t mul, and add if `adds`: a float32 without its sign and the lowest 15 bits
+  kShort,      ///< uint16 mul, and add if `adds`: float32 without sign and its lowest 15 bits
   kFloat,      ///< float mul, and add if `adds`
   kScalarRow,  ///< a ScalarRow heads the row, float add at `factors_at` if `adds`
 };
 
 /// score = (bias + add) + mul * (scale * dot), and under kScalarRow, where mul is its delta,
-///         + (lower * row.lower + 7.5 * lower * row.delta): both levels of kSq4x8 about its centre.
+///         + (lower * row.lower + 7.5 * lower * row.delta): both levels of kSq4x8 about its centre;
+/// never below `least`.
 /// dot = sum over dimensions of the query's number times the value of the code. That number is
 /// digit[0], or digit[2] * base^2 + digit[1] * base + digit[0]: 21 bits, where single precision
 /// has 24. Sums of each digit are integers, exact, and the same at every level; the few floating
@@ -50,6 +51,7 @@ struct PackedQuery {
   float bias;
   float scale;
   float lower;
+  float least;
   PackedFactors factors;
   std::uint32_t factors_at;
   std::uint32_t adds;
@@ -58,19 +60,23 @@ struct PackedQuery {
 };
 
 /// float8 rows: e4m3 codes, then float factor, and float norm if `adds`.
-/// score = (bias + norm) + factor * (scale * <values, codes>), codes 2^-8 times their value.
+/// score = (bias + norm) + factor * (scale * <values, codes>), codes 2^-8 times their value; never
+/// below `least`.
 struct Float8Query {
   const float* values;  ///< zero padded to a multiple of 64 floats
   float bias;
   float scale;
+  float least;
   std::uint32_t adds;
   std::uint32_t dim;
 };
 
 /// The end of a scan over blocks: out[i] = (bias + add[i]) + mul[i] * dot[i] with
-/// dot[i] = ((offset + scale[0] * sums[0][i]) + scale[1] * sums[1][i]) + ..., n = 32 rows.
+/// dot[i] = ((offset + scale[0] * sums[0][i]) + scale[1] * sums[1][i]) + ..., 32 rows, never below
+/// `least`.
 struct PackedFinish {
   float bias;
+  float least;
   float offset;
   std::size_t passes;
   std::size_t sums_stride;  ///< from the sums of one pass to those of the next

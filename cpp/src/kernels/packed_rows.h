@@ -22,6 +22,9 @@ VICINAL_INLINE float short_at(const std::byte* at) noexcept {
   return x;
 }
 
+// NaN stays NaN.
+VICINAL_INLINE float at_least(float least, float x) noexcept { return least > x ? least : x; }
+
 VICINAL_INLINE float packed_score(const PackedQuery& q, const std::byte* row, float dot) noexcept {
   const std::byte* at = row + q.factors_at;
   const float scaled = q.scale * dot;
@@ -29,20 +32,20 @@ VICINAL_INLINE float packed_score(const PackedQuery& q, const std::byte* row, fl
     case PackedFactors::kNone: break;
     case PackedFactors::kShort: {
       const float bias = q.adds != 0 ? q.bias + short_at(at + 2) : q.bias;
-      return bias + short_at(at) * scaled;
+      return at_least(q.least, bias + short_at(at) * scaled);
     }
     case PackedFactors::kFloat: {
       const float bias = q.adds != 0 ? q.bias + float_at(at + 4) : q.bias;
-      return bias + float_at(at) * scaled;
+      return at_least(q.least, bias + float_at(at) * scaled);
     }
     case PackedFactors::kScalarRow: {
       const ScalarRow head = head_of(row);
       const float bias = q.adds != 0 ? q.bias + float_at(at) : q.bias;
       const float centre = q.lower * head.lower + (7.5f * q.lower) * head.delta;
-      return (bias + head.delta * scaled) + centre;
+      return at_least(q.least, (bias + head.delta * scaled) + centre);
     }
   }
-  return q.bias + scaled;
+  return at_least(q.least, q.bias + scaled);
 }
 
 // totals[d][j]: digit d of row j, the centre taken off.
@@ -58,7 +61,7 @@ VICINAL_INLINE void packed_scores(const PackedQuery& q, const std::byte* const* 
 
 VICINAL_INLINE float float8_score(const Float8Query& q, const std::byte* row, float dot) noexcept {
   const float bias = q.adds != 0 ? q.bias + float_at(row + q.dim + 4) : q.bias;
-  return bias + float_at(row + q.dim) * (q.scale * dot);
+  return at_least(q.least, bias + float_at(row + q.dim) * (q.scale * dot));
 }
 
 template <class One, class Three, class Float8>

@@ -303,7 +303,9 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
       if (add != nullptr) bias_f32x8 = _mm256_add_ps(bias_f32x8, floats_at(add + 4 * i));
       dot_f32x8 = _mm256_mul_ps(dot_f32x8, floats_at(mul + 4 * i));
     }
-    _mm256_storeu_ps(out + i, _mm256_add_ps(bias_f32x8, dot_f32x8));
+    // The maximum is its second operand where one is not a number.
+    _mm256_storeu_ps(out + i, _mm256_max_ps(_mm256_set1_ps(how.least),
+                                            _mm256_add_ps(bias_f32x8, dot_f32x8)));
   }
 }
 

@@ -232,7 +232,9 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
       if (add != nullptr) bias_f32x16 = _mm512_add_ps(bias_f32x16, floats_at(add + 4 * i));
       dot_f32x16 = _mm512_mul_ps(dot_f32x16, floats_at(mul + 4 * i));
     }
-    _mm512_storeu_ps(out + i, _mm512_add_ps(bias_f32x16, dot_f32x16));
+    // The maximum is its second operand where one is not a number.
+    _mm512_storeu_ps(out + i, _mm512_max_ps(_mm512_set1_ps(how.least),
+                                            _mm512_add_ps(bias_f32x16, dot_f32x16)));
   }
 }
 

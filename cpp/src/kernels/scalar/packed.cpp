@@ -114,7 +114,7 @@ void finish(const PackedFinish& how, const std::uint32_t* sums, PackedFactors fa
       if (add != nullptr) bias += float_at(add + 4 * i);
       dot *= float_at(mul + 4 * i);
     }
-    out[i] = bias + dot;
+    out[i] = at_least(how.least, bias + dot);
   }
 }
 
