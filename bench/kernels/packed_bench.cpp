@@ -46,11 +46,11 @@ class PackedQuery {
     float8_.scale = 1.0f;
     float8_.dim = static_cast<std::uint32_t>(c.dim);
     which_ = c.digits == 1 ? 0 : 1;
-    float8 = c.bits == 0;
+    is_float8_ = c.bits == 0;
   }
   std::size_t stride() const { return stride_; }
   void block(const Case& c, const std::byte* rows, std::size_t n, float* out) {
-    if (float8) {
+    if (is_float8_) {
       c.kernel->float8_block(&float8_, rows, stride_, n, bytes_, out);
     } else {
       c.kernel->block[which_](state(), rows, stride_, n, bytes_, out);
@@ -58,7 +58,7 @@ class PackedQuery {
   }
   void ids(const Case& c, const std::byte* rows, const std::uint32_t* ids, std::size_t n,
            unsigned ahead, float* out) {
-    if (float8) {
+    if (is_float8_) {
       c.kernel->float8_ids(&float8_, rows, stride_, ids, n, bytes_, ahead, out);
     } else {
       c.kernel->ids[which_](state(), rows, stride_, ids, n, bytes_, ahead, out);
@@ -72,7 +72,7 @@ class PackedQuery {
   std::vector<float> values_;
   kernels::Float8Query float8_{};
   std::size_t stride_, bytes_, which_;
-  bool float8;
+  bool is_float8_;
 };
 
 void count(benchmark::State& state, std::size_t rows, std::size_t stride) {

@@ -29,7 +29,9 @@ std::uint8_t to_float8(float x) noexcept {
   const float size = std::fabs(x);
   const unsigned sign = std::signbit(x) ? 128u : 0u;
   // Below 2^-6 all steps are 2^-9; eight of them are the least number with an exponent.
-  if (size < 0x1p-6f) return static_cast<std::uint8_t>(sign | static_cast<unsigned>(nearest_whole(size * 512.0f)));
+  if (size < 0x1p-6f) {
+    return static_cast<std::uint8_t>(sign | static_cast<unsigned>(nearest_whole(size * 512.0f)));
+  }
   if (size >= kLargest) return static_cast<std::uint8_t>(sign | 0x7Eu);
   std::uint32_t bits;
   std::memcpy(&bits, &size, sizeof bits);
@@ -39,9 +41,9 @@ std::uint8_t to_float8(float x) noexcept {
 
 float from_float8(std::uint8_t code) noexcept {
   const unsigned exponent = code >> 3 & 15u, mantissa = code & 7u;
-  const float size = exponent == 0
-                         ? std::ldexp(static_cast<float>(mantissa), -9)
-                         : std::ldexp(static_cast<float>(8 + mantissa), static_cast<int>(exponent) - 10);
+  const float size =
+      exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9)
+                    : std::ldexp(static_cast<float>(8 + mantissa), static_cast<int>(exponent) - 10);
   return (code & 128) != 0 ? -size : size;
 }
 

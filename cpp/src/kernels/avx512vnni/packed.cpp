@@ -9,6 +9,20 @@ VICINAL_INLINE __mmask64 first_bytes(std::size_t live) noexcept {
   return live >= 64 ? ~__mmask64{0} : (__mmask64{1} << live) - 1;
 }
 
+// The instruction wants a number, also from compilers that do not unroll.
+VICINAL_INLINE __m512i shifted(__m512i x, int by) noexcept {
+  switch (by) {
+    case 1: return _mm512_srli_epi16(x, 1);
+    case 2: return _mm512_srli_epi16(x, 2);
+    case 3: return _mm512_srli_epi16(x, 3);
+    case 4: return _mm512_srli_epi16(x, 4);
+    case 5: return _mm512_srli_epi16(x, 5);
+    case 6: return _mm512_srli_epi16(x, 6);
+    case 7: return _mm512_srli_epi16(x, 7);
+    default: return x;
+  }
+}
+
 template <int kDigits>
 struct PackedSum {
   __m512i of[kDigits];
@@ -39,9 +53,8 @@ struct Plane {
 
   VICINAL_INLINE __m512i codes_at(__m512i packed_u8x64, int k) const noexcept {
     if (kWidth == 8) return packed_u8x64;
-    if (k > 0) packed_u8x64 = _mm512_srli_epi16(packed_u8x64, static_cast<unsigned>(k * kWidth));
     const __m512i code_u8x64 =
-        _mm512_and_si512(packed_u8x64, _mm512_set1_epi8(static_cast<char>((1 << kWidth) - 1)));
+        _mm512_and_si512(shifted(packed_u8x64, k * kWidth), _mm512_set1_epi8(static_cast<char>((1 << kWidth) - 1)));
     return kMapped ? _mm512_shuffle_epi8(levels_u8x64, code_u8x64) : code_u8x64;
   }
 
