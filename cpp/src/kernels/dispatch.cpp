@@ -8,6 +8,7 @@
 #if defined(VICINAL_X86_64)
 #include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
+#include "kernels/avx512vbmi/avx512vbmi.h"
 #include "kernels/avx512vnni/avx512vnni.h"
 #endif
 #include "vicinal/cpu.h"
@@ -45,7 +46,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512vbmi::lookup,
      nullptr,
      &avx512vnni::packed},
     {"avx512vnni",
@@ -58,7 +59,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512::lookup,
      nullptr,
      &avx512vnni::packed},
     {"avx512",
@@ -71,7 +72,7 @@ const Table kTables[] = {
      avx512::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx512::lookup,
      nullptr,
      &avx2::packed},
     {"avx2",
@@ -84,7 +85,7 @@ const Table kTables[] = {
      avx2::to_bf16,
      avx2::crc32c,
      nullptr,
-     nullptr,
+     &avx2::lookup,
      nullptr,
      &avx2::packed},
 #endif
@@ -98,7 +99,7 @@ const Table kTables[] = {
      scalar::to_bf16,
      scalar::crc32c,
      nullptr,
-     nullptr,
+     &scalar::lookup,
      nullptr,
      &scalar::packed},
 };

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kernels/table.h"
+
+namespace vicinal::kernels::avx512vbmi {
+
+extern const LookupKernels lookup;
+
+}  // namespace vicinal::kernels::avx512vbmi
