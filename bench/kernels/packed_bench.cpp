@@ -170,15 +170,15 @@ const bool registered = [] {
         if (bits == 0 && digits == 3) continue;
         for (const std::size_t dim : {128, 384, 784}) {
           const std::string tail =
-              "/" + (bits == 0 ? std::string("float8") : std::to_string(bits) + "x" +
-                                                             std::to_string(digits)) +
+              "/" +
+              (bits == 0 ? std::string("float8")
+                         : std::to_string(bits) + "x" + std::to_string(digits)) +
               "/" + std::to_string(dim) + "/";
           for (const bool in_cache : {true, false}) {
             const Case c{table->packed, bits, digits, dim, in_cache};
             const std::string name = tail + (in_cache ? "cache/" : "memory/") + table->name;
             benchmark::RegisterBenchmark(("packed_block" + name).c_str(), block, c);
-            benchmark::RegisterBenchmark(("packed_ids" + name).c_str(), ids, c,
-                                         in_cache ? 0u : 8u);
+            benchmark::RegisterBenchmark(("packed_ids" + name).c_str(), ids, c, in_cache ? 0u : 8u);
           }
         }
       }

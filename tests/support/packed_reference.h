@@ -26,8 +26,18 @@ class PackedCase {
   PackedCase(std::size_t dim, const std::vector<PlaneShape>& shapes, unsigned digits,
              kernels::PackedFactors factors, bool adds, std::size_t n, std::uint64_t seed,
              bool extreme = false)
-      : dim_(dim), n_(n), digits_(digits), extreme_(extreme), random_(seed), values_(n * dim),
-        dots_(n * digits), add_(n), mul_(n, 1.0), row_lower_(n), rows_(0), codes_(0) {
+      : dim_(dim),
+        n_(n),
+        digits_(digits),
+        extreme_(extreme),
+        random_(seed),
+        values_(n * dim),
+        dots_(n * digits),
+        add_(n),
+        mul_(n, 1.0),
+        row_lower_(n),
+        rows_(0),
+        codes_(0) {
     using kernels::PackedFactors;
     std::size_t end = factors == PackedFactors::kScalarRow ? 16 : 0;
     std::size_t digit_bytes = 0;
@@ -63,6 +73,7 @@ class PackedCase {
     query_.scale = 0.001f * uniform();
     query_.lower = uniform();
     query_.least = -1e30f;
+    query_.add_scale = uniform();
     query_.factors = factors;
     query_.factors_at = static_cast<std::uint32_t>(end);
     query_.adds = adds ? 1 : 0;
@@ -91,7 +102,8 @@ class PackedCase {
         query_.factors == kernels::PackedFactors::kScalarRow
             ? double{query_.lower} * row_lower_[r] + 7.5 * double{query_.lower} * mul_[r]
             : 0.0;
-    const double score = double{query_.bias} + add_[r] + product * dot + centre;
+    const double score =
+        double{query_.bias} + double{query_.add_scale} * add_[r] + product * dot + centre;
     // Conversions, products and sums, each rounded: at most ten on the way of any term.
     const double terms = std::fabs(query_.bias) + add_[r] + std::fabs(product) * size +
                          std::fabs(query_.lower) * (std::fabs(row_lower_[r]) + 7.5 * mul_[r]);
@@ -109,7 +121,8 @@ class PackedCase {
       const bool top = d + 1 == digits_;
       std::int64_t sum = 0;
       for (std::size_t i = 0; i < dim_; ++i) {
-        int c = top ? static_cast<int>(random_() % 255) - 127 : static_cast<int>(random_() % 128) - 64;
+        int c =
+            top ? static_cast<int>(random_() % 255) - 127 : static_cast<int>(random_() % 128) - 64;
         if (extreme_) c = top ? 127 : -64;
         numbers_[d * dim_ + i] = c;
         sum += c;
@@ -200,8 +213,8 @@ class PackedCase {
 /// The value of an e4m3 float, from the definition.
 inline double float8_reference(std::uint8_t code) {
   const int exponent = code >> 3 & 15, mantissa = code & 7;
-  const double size = exponent == 0 ? std::ldexp(mantissa, -9)
-                                    : std::ldexp(8 + mantissa, exponent - 10);
+  const double size =
+      exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
   return (code & 128) != 0 ? -size : size;
 }
 

@@ -48,7 +48,7 @@ const Table kTables[] = {
      nullptr,
      &avx512vbmi::lookup,
      nullptr,
-     &avx512vnni::packed},
+     &avx512vnni::packed_codes},
     {"avx512vnni",
      kVnniBits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
@@ -61,7 +61,7 @@ const Table kTables[] = {
      nullptr,
      &avx512::lookup,
      nullptr,
-     &avx512vnni::packed},
+     &avx512vnni::packed_codes},
     {"avx512",
      kAvx512Bits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
@@ -74,7 +74,7 @@ const Table kTables[] = {
      nullptr,
      &avx512::lookup,
      nullptr,
-     &avx2::packed},
+     &avx2::packed_codes},
     {"avx2",
      kAvx2Bits,
      {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
@@ -87,7 +87,7 @@ const Table kTables[] = {
      nullptr,
      &avx2::lookup,
      nullptr,
-     &avx2::packed},
+     &avx2::packed_codes},
 #endif
     {"scalar",
      0,
@@ -101,7 +101,7 @@ const Table kTables[] = {
      nullptr,
      &scalar::lookup,
      nullptr,
-     &scalar::packed},
+     &scalar::packed_codes},
 };
 
 std::string join(const std::vector<std::string>& words) {

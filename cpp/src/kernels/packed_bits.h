@@ -30,12 +30,13 @@ constexpr std::size_t kMaxPlanes = 3;
 /// What each row carries behind its codes.
 enum class PackedFactors : std::uint32_t {
   kNone,       ///< nothing: mul = 1, add = 0
-  kShort,      ///< uint16 mul, and add if `adds`: float32 without sign and its lowest 15 bits
+  kShort,      ///< uint16 mul: bits 15 to 30 of a float32; and uint16 add if `adds`: 16 to 31
   kFloat,      ///< float mul, and add if `adds`
   kScalarRow,  ///< a ScalarRow heads the row, float add at `factors_at` if `adds`
 };
 
-/// score = (bias + add) + mul * (scale * dot), and under kScalarRow, where mul is its delta,
+/// score = (bias + add_scale * add) + mul * (scale * dot), and under kScalarRow, where mul is its
+/// delta,
 ///         + (lower * row.lower + 7.5 * lower * row.delta): both levels of kSq4x8 about its centre;
 /// never below `least`.
 /// dot = sum over dimensions of the query's number times the value of the code. That number is
@@ -52,6 +53,7 @@ struct PackedQuery {
   float scale;
   float lower;
   float least;
+  float add_scale;
   PackedFactors factors;
   std::uint32_t factors_at;
   std::uint32_t adds;
@@ -71,12 +73,13 @@ struct Float8Query {
   std::uint32_t dim;
 };
 
-/// The end of a scan over blocks: out[i] = (bias + add[i]) + mul[i] * dot[i] with
+/// The end of a scan over blocks: out[i] = (bias + add_scale * add[i]) + mul[i] * dot[i] with
 /// dot[i] = ((offset + scale[0] * sums[0][i]) + scale[1] * sums[1][i]) + ..., 32 rows, never below
 /// `least`.
 struct PackedFinish {
   float bias;
   float least;
+  float add_scale;
   float offset;
   std::size_t passes;
   std::size_t sums_stride;  ///< from the sums of one pass to those of the next

@@ -13,10 +13,11 @@ VICINAL_INLINE float float_at(const std::byte* at) noexcept {
   return x;
 }
 
-VICINAL_INLINE float short_at(const std::byte* at) noexcept {
+// shift 15: a number that cannot be negative keeps a bit more.
+VICINAL_INLINE float short_at(const std::byte* at, int shift) noexcept {
   std::uint16_t high;
   std::memcpy(&high, at, sizeof high);
-  const std::uint32_t bits = static_cast<std::uint32_t>(high) << 15;
+  const std::uint32_t bits = static_cast<std::uint32_t>(high) << shift;
   float x;
   std::memcpy(&x, &bits, sizeof x);
   return x;
@@ -31,16 +32,16 @@ VICINAL_INLINE float packed_score(const PackedQuery& q, const std::byte* row, fl
   switch (q.factors) {
     case PackedFactors::kNone: break;
     case PackedFactors::kShort: {
-      const float bias = q.adds != 0 ? q.bias + short_at(at + 2) : q.bias;
-      return at_least(q.least, bias + short_at(at) * scaled);
+      const float bias = q.adds != 0 ? q.bias + q.add_scale * short_at(at + 2, 16) : q.bias;
+      return at_least(q.least, bias + short_at(at, 15) * scaled);
     }
     case PackedFactors::kFloat: {
-      const float bias = q.adds != 0 ? q.bias + float_at(at + 4) : q.bias;
+      const float bias = q.adds != 0 ? q.bias + q.add_scale * float_at(at + 4) : q.bias;
       return at_least(q.least, bias + float_at(at) * scaled);
     }
     case PackedFactors::kScalarRow: {
       const ScalarRow head = head_of(row);
-      const float bias = q.adds != 0 ? q.bias + float_at(at) : q.bias;
+      const float bias = q.adds != 0 ? q.bias + q.add_scale * float_at(at) : q.bias;
       const float centre = q.lower * head.lower + (7.5f * q.lower) * head.delta;
       return at_least(q.least, (bias + head.delta * scaled) + centre);
     }
@@ -65,9 +66,9 @@ VICINAL_INLINE float float8_score(const Float8Query& q, const std::byte* row, fl
 }
 
 template <class One, class Three, class Float8>
-constexpr PackedKernels packed_kernels(
-    void (*finish)(const PackedFinish&, const std::uint32_t*, PackedFactors, const std::byte*,
-                   const std::byte*, float*) noexcept) noexcept {
+constexpr PackedKernels packed_kernels(void (*finish)(const PackedFinish&, const std::uint32_t*,
+                                                      PackedFactors, const std::byte*,
+                                                      const std::byte*, float*) noexcept) noexcept {
   return {{score_block<One>, score_block<Three>},
           {score_ids<One>, score_ids<Three>},
           score_block<Float8>,

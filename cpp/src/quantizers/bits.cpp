@@ -162,7 +162,8 @@ void BitsCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   float* weights = out.values().get(dim());
   const float bias = weigh(query, weights);
   const bool l2 = metric() == Metric::kL2;
-  blocks_.prepare(weights, 1.0f, bias, l2 ? 0.0f : -std::numeric_limits<float>::infinity(), out);
+  const float least = l2 ? 0.0f : -std::numeric_limits<float>::infinity();
+  blocks_.prepare(weights, {bias, 1.0f, 0.0f, least}, out);
 }
 
 std::shared_ptr<const Codec> train_bits(const CodecSpec& spec, std::size_t dim, Metric metric,

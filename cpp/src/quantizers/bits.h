@@ -56,8 +56,7 @@ class BitsCodec final : public Codec {
 };
 
 std::shared_ptr<const Codec> train_bits(const CodecSpec& spec, std::size_t dim, Metric metric,
-                                        MatrixView<const float> sample,
-                                        const RunOptions& run = {});
+                                        MatrixView<const float> sample, const RunOptions& run = {});
 std::shared_ptr<const Codec> restore_bits(const CodecSpec& spec, std::size_t dim, Metric metric,
                                           std::vector<Learned> learned);
 std::vector<std::pair<std::string, std::size_t>> learns_bits(const CodecSpec& spec,

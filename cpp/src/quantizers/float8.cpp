@@ -77,8 +77,8 @@ void Float8Codec::encode(const float* rows, std::size_t in_stride, std::size_t n
     }
     std::memcpy(to + dim, &factor, sizeof factor);
     if (metric() != Metric::kL2) continue;
-    const auto kept = static_cast<float>(
-        std::min(norm, static_cast<double>(std::numeric_limits<float>::max())));
+    const auto kept =
+        static_cast<float>(std::min(norm, static_cast<double>(std::numeric_limits<float>::max())));
     std::memcpy(to + dim + kFactor, &kept, sizeof kept);
   }
 }

@@ -62,6 +62,25 @@ float largest_of(const float* values, std::size_t dim) noexcept {
   return *std::max_element(most, most + kLanes);
 }
 
+// Bits of a float32 from `shift` up, rounded to nearest; x >= 0.
+std::uint16_t high_bits(double x, int shift) noexcept {
+  const std::uint32_t most = 0x7F7FFFFFu >> shift;  // FLT_MAX
+  if (x > static_cast<double>(std::numeric_limits<float>::max())) {
+    return static_cast<std::uint16_t>(most);
+  }
+  const auto value = static_cast<float>(x);
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<std::uint16_t>(std::min(most, (bits + (1u << (shift - 1))) >> shift));
+}
+
+float from_high_bits(std::uint16_t x, int shift) noexcept {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x) << shift;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 }  // namespace
 
 PackedCodes::PackedCodes(std::size_t dim, const std::vector<CodePart>& parts, std::int32_t centre,
@@ -164,7 +183,8 @@ void PackedCodes::round_query(const float* values, unsigned digits, std::int8_t*
                               PackedQuery& q) const noexcept {
   // No sum of a digit may leave 32 bits.
   const std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  const auto limit = std::min<std::int64_t>(127, most / (static_cast<std::int64_t>(dim_) * largest_));
+  const auto limit =
+      std::min<std::int64_t>(127, most / (static_cast<std::int64_t>(dim_) * largest_));
   int log_base = 7;
   while ((std::int64_t{1} << (log_base - 1)) > limit) --log_base;
   const int base = 1 << log_base;
@@ -294,8 +314,9 @@ void fill_tables(const CodePart& part, const float* values, std::size_t dim, std
   const std::size_t in_nibble = 4 / width, choices = std::size_t{1} << width;
   float levels[16];
   for (std::size_t c = 0; c < choices; ++c) {
-    levels[c] = static_cast<float>(part.weight) *
-                (part.levels != nullptr ? static_cast<float>(part.levels[c]) : static_cast<float>(c));
+    levels[c] =
+        static_cast<float>(part.weight) *
+        (part.levels != nullptr ? static_cast<float>(part.levels[c]) : static_cast<float>(c));
   }
   for (std::size_t j = 0; j < nibbles; ++j, tables += 16) {
     tables[0] = 0.0f;
@@ -314,8 +335,7 @@ void fill_tables(const CodePart& part, const float* values, std::size_t dim, std
 
 }  // namespace
 
-void PackedBlocks::prepare(const float* values, float scale, float bias, float least,
-                           BlockQuery& out) const {
+void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& out) const {
   std::size_t most = 0, table_bytes = 0;
   for (const Plane& plane : planes_) {
     most = std::max(most, plane.nibbles);
@@ -331,8 +351,9 @@ void PackedBlocks::prepare(const float* values, float scale, float bias, float l
   state.lookup = kernels::active().lookup;
   state.packed = kernels::active().packed;
   kernels::PackedFinish& finish = state.finish;
-  finish.bias = bias;
-  finish.least = least;
+  finish.bias = score.bias;
+  finish.least = score.least;
+  finish.add_scale = score.add_scale;
   finish.sums_stride = 16 * kBlockRows;
 
   double sum = 0;
@@ -341,7 +362,7 @@ void PackedBlocks::prepare(const float* values, float scale, float bias, float l
   const auto pass = [&](const Plane& plane) {
     const TableScale found = round_tables(tables, plane.nibbles, rounded);
     state.passes[finish.passes] = {rounded, plane.nibbles, plane.at};
-    finish.scale[finish.passes++] = scale * found.scale;
+    finish.scale[finish.passes++] = score.scale * found.scale;
     offset += found.offset;
     return found.scale;
   };
@@ -357,26 +378,18 @@ void PackedBlocks::prepare(const float* values, float scale, float bias, float l
     }
     rounded += nibble_table_bytes(plane.nibbles);
   }
-  finish.offset = static_cast<float>(scale * offset);
+  finish.offset = static_cast<float>(static_cast<double>(score.scale) * offset);
   out.use(&state, score_blocks);
 }
 
-std::uint16_t to_short(double x) noexcept {
-  constexpr std::uint32_t kMost = 0x7F7FFFFFu >> 15;  // FLT_MAX
-  if (!(x > 0)) return 0;
-  if (x > static_cast<double>(std::numeric_limits<float>::max())) return kMost;
-  const auto value = static_cast<float>(x);
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return static_cast<std::uint16_t>(std::min(kMost, (bits + (1u << 14)) >> 15));
+std::uint16_t to_short_mul(double x) noexcept { return high_bits(std::max(x, 0.0), 15); }
+
+std::uint16_t to_short_add(double x) noexcept {
+  return static_cast<std::uint16_t>(high_bits(std::fabs(x), 16) | (x < 0 ? 0x8000u : 0u));
 }
 
-float from_short(std::uint16_t x) noexcept {
-  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 15;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
+float from_short_mul(std::uint16_t x) noexcept { return from_high_bits(x, 15); }
+float from_short_add(std::uint16_t x) noexcept { return from_high_bits(x, 16); }
 
 double squared_norm(const float* x, std::size_t dim) noexcept {
   constexpr std::size_t kLanes = 8;

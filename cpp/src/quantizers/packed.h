@@ -11,10 +11,10 @@ namespace vicinal::quantizers {
 
 /// Which bits of a code a plane holds, and what they add to its value.
 struct CodePart {
-  unsigned width;                ///< 1, 2, 4 or 8
-  unsigned shift;                ///< of its lowest bit within the code
+  unsigned width;  ///< 1, 2, 4 or 8
+  unsigned shift;  ///< of its lowest bit within the code
   std::int32_t weight;
-  const std::uint8_t* levels;    ///< 16 of them, each <= 127; null: the bits as a number
+  const std::uint8_t* levels;  ///< 16 of them, each <= 127; null: the bits as a number
 };
 
 /// Codes of one byte per dimension in the planes of kernels/packed_bits.h.
@@ -79,9 +79,16 @@ class PackedBlocks {
            std::byte* block) const;
   void get(const std::byte* block, std::size_t place, std::uint8_t* codes,
            std::byte* factors) const;
-  /// Scores become (bias + add) + mul * scale * sum of values[i] * value of code i, never below
-  /// `least`.
-  void prepare(const float* values, float scale, float bias, float least, BlockQuery& out) const;
+  /// How a query's scores come out of those of its codes.
+  struct Score {
+    float bias;
+    float scale;
+    float add_scale;
+    float least;
+  };
+  /// Scores become (bias + add_scale * add) + mul * scale * sum of values[i] * value of code i,
+  /// never below `least`.
+  void prepare(const float* values, const Score& score, BlockQuery& out) const;
 
  private:
   struct Plane {
@@ -92,7 +99,7 @@ class PackedBlocks {
   };
 
   std::size_t factor_bytes() const noexcept {
-    return factors_ == kernels::PackedFactors::kShort ? 2
+    return factors_ == kernels::PackedFactors::kShort   ? 2
            : factors_ == kernels::PackedFactors::kFloat ? 4
                                                         : 0;
   }
@@ -105,10 +112,12 @@ class PackedBlocks {
   std::vector<Plane> planes_;
 };
 
-/// The nearest number >= 0 that PackedFactors::kShort can keep: 8 bits behind the leading one, any
-/// exponent. The largest stands for everything above it.
-std::uint16_t to_short(double x) noexcept;
-float from_short(std::uint16_t x) noexcept;
+/// PackedFactors::kShort. mul: the nearest number >= 0 with 8 bits behind the leading one. add:
+/// with 7, and a sign (bfloat16). Any exponent; the largest stands for everything above it.
+std::uint16_t to_short_mul(double x) noexcept;
+std::uint16_t to_short_add(double x) noexcept;
+float from_short_mul(std::uint16_t x) noexcept;
+float from_short_add(std::uint16_t x) noexcept;
 
 /// The nearest whole number of |x| < 2^22, ties to even, in a form that every compiler vectorises
 /// for the plainest CPU.

@@ -19,8 +19,8 @@ using kernels::PackedQuery;
 struct EvenLevels {
   double step, lost;
 };
-constexpr EvenLevels kEven[] = {{1.5958, 0.36338},   {0.9957, 0.1188},    {0.5860, 0.03744},
-                                {0.3352, 0.01154},   {0.1881, 0.003495},  {0.1041, 0.001041},
+constexpr EvenLevels kEven[] = {{1.5958, 0.36338},   {0.9957, 0.1188},   {0.5860, 0.03744},
+                                {0.3352, 0.01154},   {0.1881, 0.003495}, {0.1041, 0.001041},
                                 {0.0569, 0.0003035}, {0.0308, 0.0000869}};
 
 // Lloyd-Max levels times `unit`, rounded to whole numbers, and what they lose (ibid.).
@@ -114,20 +114,16 @@ PackedCodes packed_codes(const CodecSpec& spec, std::size_t dim) {
   return PackedCodes(dim, even_parts(spec.bits, plane_widths(spec.bits)), most, most);
 }
 
-std::size_t factors_bytes(const CodecSpec& spec, Metric metric) {
-  return (spec.bits <= 4 ? 2u : 4u) * (metric == Metric::kL2 ? 2u : 1u);
-}
+std::size_t factor_bytes(const CodecSpec& spec) { return spec.bits <= 4 ? 2 : 4; }
 
 PackedFactors factors_kind(const CodecSpec& spec) {
   return spec.bits <= 4 ? PackedFactors::kShort : PackedFactors::kFloat;
 }
 
-PackedBlocks packed_blocks(const CodecSpec& spec, std::size_t dim, Metric metric,
-                           const std::uint8_t* levels) {
-  const bool adds = metric == Metric::kL2;
+PackedBlocks packed_blocks(const CodecSpec& spec, std::size_t dim, const std::uint8_t* levels) {
   if (lloyd(spec)) {
     const std::vector<PackedBlocks::Part> parts = {{{spec.bits, 0, 1, levels}, false}};
-    return PackedBlocks(dim, parts, kNormalCentre, factors_kind(spec), adds);
+    return PackedBlocks(dim, parts, kNormalCentre, factors_kind(spec), true);
   }
   std::vector<PackedBlocks::Part> parts;
   const std::vector<unsigned> widths =
@@ -136,7 +132,7 @@ PackedBlocks packed_blocks(const CodecSpec& spec, std::size_t dim, Metric metric
     // Tables of 8 bits lose as much of the highest four bits as two bits below them are worth.
     parts.push_back({part, spec.bits >= 6 && parts.empty()});
   }
-  return PackedBlocks(dim, parts, (1 << spec.bits) - 1, factors_kind(spec), adds);
+  return PackedBlocks(dim, parts, (1 << spec.bits) - 1, factors_kind(spec), true);
 }
 
 // How far a row's levels lie from an angle of zero: see spread().
@@ -161,16 +157,15 @@ struct EvenRound {
     const float low = at > 0.0f ? at : 0.0f;
     return static_cast<int>(low < top ? low : top);
   }
-  float value(float x) const noexcept {
-    return 2.0f * (static_cast<float>(code(x)) - half) + 1.0f;
-  }
+  float value(float x) const noexcept { return 2.0f * (static_cast<float>(code(x)) - half) + 1.0f; }
 };
 
 template <int kCount>
 struct NormalRound {
   float first, steps[kCount - 1], limits[kCount - 1];
 
-  explicit NormalRound(const NormalLevels& levels) : first(static_cast<float>(levels.magnitudes[0])) {
+  explicit NormalRound(const NormalLevels& levels)
+      : first(static_cast<float>(levels.magnitudes[0])) {
     for (int k = 0; k + 1 < kCount; ++k) {
       const std::int32_t low = levels.magnitudes[k], high = levels.magnitudes[k + 1];
       steps[k] = static_cast<float>(high - low);
@@ -241,19 +236,17 @@ void fit_codes(const float* x, std::size_t dim, const Round& round, std::uint8_t
 
 RotationCodec::RotationCodec(const CodecSpec& spec, std::size_t dim, Metric metric,
                              std::vector<float> mean)
-    : Codec(spec, dim, metric,
-            packed_codes(spec, dim).end() + factors_bytes(spec, metric)),
+    : Codec(spec, dim, metric, packed_codes(spec, dim).end() + 2 * factor_bytes(spec)),
       mean_(std::move(mean)),
       rotation_(dim, spec.seed),
-      rotated_mean_(dim),
+      mean_norm_(squared_norm(mean_.data(), dim)),
       lloyd_(lloyd(spec)),
       values_(code_values(spec)),
       levels_{},
       packed_(packed_codes(spec, dim)),
       spread_(spread_factor(spec, dim)) {
-  rotation_.apply(mean_.data(), rotated_mean_.data());
   if (lloyd_) std::memcpy(levels_, NormalPart(spec).levels, sizeof levels_);
-  blocks_ = packed_blocks(spec, dim, metric, levels_);
+  blocks_ = packed_blocks(spec, dim, levels_);
 }
 
 std::vector<Learned> RotationCodec::learned() const { return {{"mean", mean_}}; }
@@ -267,19 +260,19 @@ float RotationCodec::scale_of(const std::byte* row) const noexcept {
   if (short_factors()) {
     std::uint16_t x;
     std::memcpy(&x, at, sizeof x);
-    return from_short(x);
+    return from_short_mul(x);
   }
   float x;
   std::memcpy(&x, at, sizeof x);
   return x;
 }
 
-float RotationCodec::norm_of(const std::byte* row) const noexcept {
-  const std::byte* at = row + packed_.end() + factors_bytes(spec(), Metric::kInnerProduct);
+float RotationCodec::added_by(const std::byte* row) const noexcept {
+  const std::byte* at = row + packed_.end() + factor_bytes(spec());
   if (short_factors()) {
     std::uint16_t x;
     std::memcpy(&x, at, sizeof x);
-    return from_short(x);
+    return from_short_add(x);
   }
   float x;
   std::memcpy(&x, at, sizeof x);
@@ -317,6 +310,13 @@ void RotationCodec::encode(const float* rows, std::size_t in_stride, std::size_t
                           " from the mean; rotation codes hold up to 3.4e38");
     }
     double scale = 0;
+    double added = norm;
+    if (!l2()) {
+      added = 0;
+      for (std::size_t d = 0; d < dim; ++d) {
+        added -= static_cast<double>(rotated[d]) * static_cast<double>(mean_[d]);
+      }
+    }
     // What is shorter than single precision can tell from the mean is the mean.
     if (norm > 1e-60) {
       rotation_.apply(rotated.data(), rotated.data());
@@ -336,12 +336,13 @@ void RotationCodec::encode(const float* rows, std::size_t in_stride, std::size_t
     packed_.put(codes.data(), to);
     std::byte* factors = to + packed_.end();
     if (short_factors()) {
-      const std::uint16_t kept[] = {to_short(scale), to_short(norm)};
-      std::memcpy(factors, kept, factors_bytes(spec(), metric()));
+      const std::uint16_t kept[] = {to_short_mul(scale), to_short_add(added)};
+      std::memcpy(factors, kept, sizeof kept);
     } else {
       const auto most = static_cast<double>(std::numeric_limits<float>::max());
-      const float kept[] = {static_cast<float>(std::min(scale, most)), static_cast<float>(norm)};
-      std::memcpy(factors, kept, factors_bytes(spec(), metric()));
+      const float kept[] = {static_cast<float>(std::min(scale, most)),
+                            static_cast<float>(std::min(most, std::max(-most, added)))};
+      std::memcpy(factors, kept, sizeof kept);
     }
   }
 }
@@ -359,26 +360,29 @@ void RotationCodec::decode(const std::byte* rows, std::size_t n, float* out,
   }
 }
 
-float RotationCodec::rotate_query(const float* query, float* out) const noexcept {
+PackedBlocks::Score RotationCodec::rotate_query(const float* query, float* out) const noexcept {
   const std::size_t dim = this->dim();
+  PackedBlocks::Score score{0.0f, -2.0f, 1.0f, kNoLeast};
   if (!l2()) {
-    rotation_.apply(query, out);
-    return -dot_product(query, mean_.data(), dim);
+    const float part = dot_product(query, mean_.data(), dim);
+    const auto norm = static_cast<float>(mean_norm_);
+    score = {-part, -1.0f, norm > 0 ? part / norm : 0.0f, kNoLeast};
   }
-  for (std::size_t d = 0; d < dim; ++d) out[d] = query[d] - mean_[d];
-  const float bias = dot_product(out, out, dim);
+  for (std::size_t d = 0; d < dim; ++d) out[d] = query[d] - score.add_scale * mean_[d];
+  if (l2()) score.bias = dot_product(out, out, dim);
   rotation_.apply(out, out);
-  return bias;
+  return score;
 }
 
-void RotationCodec::use(PackedQuery& q, unsigned digits, float factor, float bias,
+void RotationCodec::use(PackedQuery& q, unsigned digits, const PackedBlocks::Score& score,
                         Query& out) const {
-  q.scale *= factor;
-  q.bias = bias;
-  q.least = kNoLeast;
+  q.scale *= score.scale;
+  q.bias = score.bias;
+  q.least = score.least;
+  q.add_scale = score.add_scale;
   q.factors = factors_kind(spec());
   q.factors_at = static_cast<std::uint32_t>(packed_.end());
-  q.adds = l2() ? 1 : 0;
+  q.adds = 1;
   const kernels::PackedKernels& kernels = *kernels::active().packed;
   const std::size_t which = digits == 1 ? 0 : 1;
   out.use(&q, kernels.ids[which], kernels.block[which], stride(), bytes());
@@ -387,45 +391,39 @@ void RotationCodec::use(PackedQuery& q, unsigned digits, float factor, float bia
 void RotationCodec::prepare(const float* query, Precision precision, Query& out) const {
   const unsigned digits = precision == Precision::kFast ? 1 : 3;
   float* rotated = out.values().get(dim());
-  const float bias = rotate_query(query, rotated);
+  const auto score = rotate_query(query, rotated);
   auto& q = *new (out.state().get(sizeof(PackedQuery))) PackedQuery{};
   packed_.round_query(rotated, digits, out.codes().get(packed_.query_room(digits)), q);
-  use(q, digits, l2() ? -2.0f : -1.0f, bias, out);
+  use(q, digits, score, out);
 }
 
 void RotationCodec::prepare_row(const std::byte* row, Query& out) const {
   const std::size_t dim = this->dim();
   auto* codes = reinterpret_cast<std::uint8_t*>(out.row().get((dim + 3) / 4));
   packed_.get(row, codes);
-  const float scale = scale_of(row);
+  const float scale = scale_of(row), added = added_by(row);
   auto& q = *new (out.state().get(sizeof(PackedQuery))) PackedQuery{};
-  // Of all multiples of v, n / (s ||v||^2) is nearest to r: a row is at distance zero from itself.
-  if (l2() && spec().bits < 8) {
-    std::int8_t* const room = out.codes().get(dim + packed_.query_room(1));
-    std::int64_t squares = 0;
-    for (std::size_t d = 0; d < dim; ++d) {
-      const std::int32_t v = values_[codes[d]];
-      room[d] = static_cast<std::int8_t>(v);
-      squares += v * v;
-    }
-    const float norm = norm_of(row);
-    const float nearest = scale > 0 ? norm / (scale * static_cast<float>(squares)) : 0.0f;
-    packed_.place_query(room, room + dim, q);
-    use(q, 1, -2.0f * nearest, norm, out);
-    return;
-  }
-  // Inner product keeps no norm: nearly all rows lose the same share of it.
-  const bool normal = lloyd_;
-  const double lost = normal ? normal_levels(spec().bits).lost : kEven[spec().bits - 1].lost;
-  const float nearest = scale * static_cast<float>(1 - lost);
-  float* rotated = out.values().get(dim);
+  std::int64_t squares = 0;
   for (std::size_t d = 0; d < dim; ++d) {
-    rotated[d] = nearest * static_cast<float>(values_[codes[d]]);
-    if (!l2()) rotated[d] += rotated_mean_[d];
+    squares += std::int64_t{values_[codes[d]]} * values_[codes[d]];
   }
-  const float bias = l2() ? norm_of(row) : -dot_product(rotated, rotated_mean_.data(), dim);
-  packed_.round_query(rotated, 1, out.codes().get(packed_.query_room(1)), q);
-  use(q, 1, l2() ? -2.0f : -1.0f, bias, out);
+  // Of all multiples of v, n / (s ||v||^2) is nearest to r: a row is at distance zero from itself.
+  // Inner product keeps no norm n, but nearly all rows lose the same share of it.
+  const double lost = lloyd_ ? normal_levels(spec().bits).lost : kEven[spec().bits - 1].lost;
+  float nearest = scale * static_cast<float>(1 - lost);
+  if (l2()) nearest = scale > 0 ? added / (scale * static_cast<float>(squares)) : 0.0f;
+  const float bias = l2() ? added : added - static_cast<float>(mean_norm_);
+  const float factor = (l2() ? -2.0f : -1.0f) * nearest;
+  if (spec().bits < 8) {
+    std::int8_t* const room = out.codes().get(dim + packed_.query_room(1));
+    for (std::size_t d = 0; d < dim; ++d) room[d] = static_cast<std::int8_t>(values_[codes[d]]);
+    packed_.place_query(room, room + dim, q);
+  } else {
+    float* values = out.values().get(dim);
+    for (std::size_t d = 0; d < dim; ++d) values[d] = static_cast<float>(values_[codes[d]]);
+    packed_.round_query(values, 1, out.codes().get(packed_.query_room(1)), q);
+  }
+  use(q, 1, {bias, factor, 1.0f, kNoLeast}, out);
 }
 
 void RotationCodec::pack(const std::byte* row, std::size_t place, std::byte* block) const {
@@ -443,8 +441,8 @@ void RotationCodec::unpack(const std::byte* block, std::size_t place, std::byte*
 
 void RotationCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   float* rotated = out.values().get(dim());
-  const float bias = rotate_query(query, rotated);
-  blocks_.prepare(rotated, l2() ? -2.0f : -1.0f, bias, kNoLeast, out);
+  const auto score = rotate_query(query, rotated);
+  blocks_.prepare(rotated, score, out);
 }
 
 std::shared_ptr<const Codec> train_rotation(const CodecSpec& spec, std::size_t dim, Metric metric,

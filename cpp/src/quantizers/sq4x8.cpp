@@ -77,9 +77,8 @@ void Sq4x8Codec::encode(const float* rows, std::size_t in_stride, std::size_t n,
     if (metric() != Metric::kL2) continue;
     add_second(to, near.data());
     for (std::size_t d = 0; d < dim; ++d) near[d] -= mean[d];
-    const auto norm = static_cast<float>(
-        std::min(squared_norm(near.data(), dim),
-                 static_cast<double>(std::numeric_limits<float>::max())));
+    const auto norm = static_cast<float>(std::min(
+        squared_norm(near.data(), dim), static_cast<double>(std::numeric_limits<float>::max())));
     std::memcpy(to + first_bytes(dim) + dim, &norm, sizeof norm);
   }
 }
@@ -123,6 +122,7 @@ void Sq4x8Codec::prepare(const float* query, Precision precision, Query& out) co
   q.factors = PackedFactors::kScalarRow;
   q.factors_at = static_cast<std::uint32_t>(packed_.end());
   q.adds = l2 ? 1 : 0;
+  q.add_scale = 1.0f;
   const kernels::PackedKernels& kernels = *kernels::active().packed;
   out.use(&q, kernels.ids[1], kernels.block[1], stride(), bytes());
 }

@@ -171,6 +171,7 @@ TEST_P(Packed, FinishesBlocks) {
         kernels::PackedFinish how{};
         how.bias = uniform();
         how.least = -2.0f;
+        how.add_scale = uniform();
         how.offset = uniform();
         how.passes = passes;
         how.sums_stride = 40;
@@ -210,7 +211,7 @@ TEST_P(Packed, FinishesBlocks) {
             most += std::fabs(double{how.scale[p]} * sums[40 * p + i]);
           }
           double want = how.bias + (none ? dot : muls[i] * dot);
-          if (adds && !none) want += added[i];
+          if (adds && !none) want += double{how.add_scale} * added[i];
           EXPECT_NEAR(got[i], std::fmax(want, -2.0), (most + 4) * 12 * 0x1p-24);
         }
       }
@@ -218,8 +219,7 @@ TEST_P(Packed, FinishesBlocks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryIsa, Packed, testing::ValuesIn(kernels::available()),
-                         test::isa_name);
+INSTANTIATE_TEST_SUITE_P(EveryIsa, Packed, testing::ValuesIn(kernels::available()), test::isa_name);
 
 }  // namespace
 }  // namespace vicinal

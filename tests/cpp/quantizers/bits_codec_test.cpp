@@ -38,7 +38,8 @@ struct Store {
   std::vector<float> decoded;
 };
 
-Store store(BitThreshold threshold, std::size_t dim, Metric metric, const std::vector<float>& rows) {
+Store store(BitThreshold threshold, std::size_t dim, Metric metric,
+            const std::vector<float>& rows) {
   const std::size_t n = rows.size() / dim;
   Store s;
   s.codec = train_bits(spec_of(threshold), dim, metric, {rows.data(), n, dim});
@@ -79,9 +80,8 @@ TEST_P(Bits, ScoresAsTheDecodedRowsSay) {
       scan.score(blocks.data(), 2, scanned);
       for (std::size_t r = 0; r < kRows; ++r) {
         const float* y = s.decoded.data() + r * dim;
-        const double want = metric == Metric::kL2
-                                ? test::squared_distance_of(query.data(), y, dim)
-                                : -test::dot_of(query.data(), y, dim);
+        const double want = metric == Metric::kL2 ? test::squared_distance_of(query.data(), y, dim)
+                                                  : -test::dot_of(query.data(), y, dim);
         // A bit weighs |q (high - low)| or |2 q - high - low| |high - low|, with no number in it
         // above 5 or so: below 100.
         const double terms = 100.0 * static_cast<double>(dim);

@@ -77,12 +77,12 @@ TEST(Float8, ScoresAsTheDecodedRowsSay) {
         for (std::size_t d = 0; d < dim; ++d) {
           const double x = rows[i * dim + d];
           // Half a step of 3 bits; below 2^-6 / 448 of the largest, half of its step.
-          EXPECT_NEAR(y[d], x, std::fmax(std::fabs(x) / 16, double{largest} / 448 / 1024) * 1.00001);
+          EXPECT_NEAR(y[d], x,
+                      std::fmax(std::fabs(x) / 16, double{largest} / 448 / 1024) * 1.00001);
         }
         const double norm = test::dot_of(y, y, dim) + test::dot_of(query.data(), query.data(), dim);
-        const double want = metric == Metric::kL2
-                                ? test::squared_distance_of(query.data(), y, dim)
-                                : -test::dot_of(query.data(), y, dim);
+        const double want = metric == Metric::kL2 ? test::squared_distance_of(query.data(), y, dim)
+                                                  : -test::dot_of(query.data(), y, dim);
         // Sums of dim terms that add up to less than the norms, each rounded.
         EXPECT_NEAR(got[i], want, norm * static_cast<double>(dim + 8) * 0x1p-23) << "dim " << dim;
       }

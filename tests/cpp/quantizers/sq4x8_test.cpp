@@ -73,9 +73,8 @@ TEST(Sq4x8, ScoresExactQueriesAsTheDecodedRowsSay) {
       const auto got = s.scores(query.data(), Precision::kExact);
       for (std::size_t i = 0; i < 9; ++i) {
         const float* y = back.data() + i * dim;
-        const double want = metric == Metric::kL2
-                                ? test::squared_distance_of(query.data(), y, dim)
-                                : -test::dot_of(query.data(), y, dim);
+        const double want = metric == Metric::kL2 ? test::squared_distance_of(query.data(), y, dim)
+                                                  : -test::dot_of(query.data(), y, dim);
         // 21 bits of the query and single precision sums of terms below 25.
         EXPECT_NEAR(got[i], want, 25 * static_cast<double>(dim + 8) * 1e-6) << "dim " << dim;
       }
@@ -96,8 +95,8 @@ TEST(Sq4x8, WalksItsFirstLevelAsSq4) {
       const auto rows = test::normal_vectors(9, dim, dim);
       const auto query = test::normal_vectors(1, dim, 1000 + dim);
       const Store both = two_levels(dim, metric, rows);
-      const Store one = store(
-          train_plain(CodecKind::kSq4, dim, metric, {rows.data(), 9, dim}), rows);
+      const Store one =
+          store(train_plain(CodecKind::kSq4, dim, metric, {rows.data(), 9, dim}), rows);
       for (std::size_t i = 0; i < 9; ++i) {
         EXPECT_EQ(std::memcmp(both.row(i), one.row(i), one.codec->bytes()), 0) << "dim " << dim;
       }
@@ -123,8 +122,8 @@ TEST(Sq4x8, HoldsTheWidestRows) {
   rows[0] = 1.0f;
   rows[dim] = -1.0f;
   const std::vector<float> mean(dim);
-  const Store s = store(
-      restore_sq4x8(CodecKind::kSq4x8, dim, Metric::kInnerProduct, {{"mean", mean}}), rows);
+  const Store s =
+      store(restore_sq4x8(CodecKind::kSq4x8, dim, Metric::kInnerProduct, {{"mean", mean}}), rows);
   const auto got = s.scores(query.data(), Precision::kExact);
   EXPECT_NEAR(got[0], 32766, 1);
   EXPECT_NEAR(got[1], -32766, 1);

@@ -45,8 +45,7 @@ struct Plane {
 
   VICINAL_INLINE __m256i codes_at(__m256i packed_u8x32, int k) const noexcept {
     if (k > 0) packed_u8x32 = _mm256_srli_epi16(packed_u8x32, k * kWidth);
-    const __m256i code_u8x32 =
-        _mm256_and_si256(packed_u8x32, _mm256_set1_epi8((1 << kWidth) - 1));
+    const __m256i code_u8x32 = _mm256_and_si256(packed_u8x32, _mm256_set1_epi8((1 << kWidth) - 1));
     return kMapped ? _mm256_shuffle_epi8(levels_u8x32, code_u8x32) : code_u8x32;
   }
 
@@ -67,8 +66,8 @@ struct Plane {
           const __m256i product_i16x16 =
               _mm256_maddubs_epi16(code_u8x32, load32(q + 64 * k + d * digit_bytes));
           if (kMapped) {
-            sums_i32x8[d][j] = _mm256_add_epi32(
-                sums_i32x8[d][j], _mm256_madd_epi16(product_i16x16, ones_i16x16));
+            sums_i32x8[d][j] =
+                _mm256_add_epi32(sums_i32x8[d][j], _mm256_madd_epi16(product_i16x16, ones_i16x16));
           } else {
             pairs_i16x16[d] = _mm256_add_epi16(pairs_i16x16[d], product_i16x16);
           }
@@ -77,8 +76,8 @@ struct Plane {
       if (kMapped) continue;
       VICINAL_UNROLL
       for (int d = 0; d < kDigits; ++d) {
-        sums_i32x8[d][j] = _mm256_add_epi32(sums_i32x8[d][j],
-                                            _mm256_madd_epi16(pairs_i16x16[d], ones_i16x16));
+        sums_i32x8[d][j] =
+            _mm256_add_epi32(sums_i32x8[d][j], _mm256_madd_epi16(pairs_i16x16[d], ones_i16x16));
       }
     }
   }
@@ -89,8 +88,8 @@ struct Plane {
     for (int d = 0; d < kDigits; ++d) {
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) {
-        sums[j].of[d] = _mm256_add_epi32(sums[j].of[d],
-                                         _mm256_mullo_epi32(sums_i32x8[d][j], weight_i32x8));
+        sums[j].of[d] =
+            _mm256_add_epi32(sums[j].of[d], _mm256_mullo_epi32(sums_i32x8[d][j], weight_i32x8));
       }
     }
   }
@@ -99,8 +98,7 @@ struct Plane {
 template <int kWidth, bool kMapped, int kDigits, class Rows>
 VICINAL_INLINE const std::int8_t* add_plane(const PackedQuery& q, const PackedPlane& plane,
                                             const std::int8_t* codes, const Rows& group,
-                                            std::size_t end,
-                                            PackedSum<kDigits>* sums) noexcept {
+                                            std::size_t end, PackedSum<kDigits>* sums) noexcept {
   constexpr int kRows = Rows::kSize;
   using Sums = Plane<kWidth, kMapped, kDigits, kRows>;
   Sums plane_sums(plane, q.digit_bytes);
@@ -144,8 +142,7 @@ VICINAL_INLINE const std::int8_t* add_plane(const PackedQuery& q, const PackedPl
 template <int kDigits, class Rows>
 VICINAL_INLINE const std::int8_t* add_bytes(const PackedQuery& q, const PackedPlane& plane,
                                             const std::int8_t* codes, const Rows& group,
-                                            std::size_t end,
-                                            PackedSum<kDigits>* sums) noexcept {
+                                            std::size_t end, PackedSum<kDigits>* sums) noexcept {
   constexpr int kRows = Rows::kSize;
   __m256i sums_i32x8[kDigits][kRows];
   VICINAL_UNROLL
@@ -175,8 +172,8 @@ VICINAL_INLINE const std::int8_t* add_bytes(const PackedQuery& q, const PackedPl
   for (int d = 0; d < kDigits; ++d) {
     VICINAL_UNROLL
     for (int j = 0; j < kRows; ++j) {
-      sums[j].of[d] = _mm256_add_epi32(sums[j].of[d],
-                                       _mm256_mullo_epi32(sums_i32x8[d][j], weight_i32x8));
+      sums[j].of[d] =
+          _mm256_add_epi32(sums[j].of[d], _mm256_mullo_epi32(sums_i32x8[d][j], weight_i32x8));
     }
   }
   return codes + (dims + 63) / 64 * 64;
@@ -219,8 +216,7 @@ struct PackedOp {
     std::int32_t totals[kDigits][4];
     VICINAL_UNROLL
     for (int d = 0; d < kDigits; ++d) {
-      const __m128i sum_i32x4 =
-          sum4(sums[0].of[d], sums[1].of[d], sums[2].of[d], sums[3].of[d]);
+      const __m128i sum_i32x4 = sum4(sums[0].of[d], sums[1].of[d], sums[2].of[d], sums[3].of[d]);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(totals[d]),
                        _mm_sub_epi32(sum_i32x4, _mm_set1_epi32(q.centre[d])));
     }
@@ -233,8 +229,8 @@ struct PackedOp {
 VICINAL_INLINE __m256 float8_values(const std::byte* at) noexcept {
   const __m128i code_i16x8 =
       _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
-  const __m128i half_f16x8 = _mm_and_si128(_mm_slli_epi16(code_i16x8, 7),
-                                           _mm_set1_epi16(static_cast<short>(0xBFFF)));
+  const __m128i half_f16x8 =
+      _mm_and_si128(_mm_slli_epi16(code_i16x8, 7), _mm_set1_epi16(static_cast<short>(0xBFFF)));
   return _mm256_cvtph_ps(half_f16x8);
 }
 
@@ -278,8 +274,10 @@ struct Float8Op {
   }
 };
 
-VICINAL_INLINE __m256 shorts_at(const std::byte* at) noexcept {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(at)), 15));
+VICINAL_INLINE __m256 shorts_at(const std::byte* at, int shift) noexcept {
+  const __m256i high_u32x8 = _mm256_cvtepu16_epi32(load16(at));
+  return _mm256_castsi256_ps(shift == 15 ? _mm256_slli_epi32(high_u32x8, 15)
+                                         : _mm256_slli_epi32(high_u32x8, 16));
 }
 
 VICINAL_INLINE __m256 floats_at(const std::byte* at) noexcept {
@@ -292,25 +290,30 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
     __m256 dot_f32x8 = _mm256_set1_ps(how.offset);
     for (std::size_t p = 0; p < how.passes; ++p) {
       const __m256 sum_f32x8 = _mm256_cvtepi32_ps(load32(sums + p * how.sums_stride + i));
-      dot_f32x8 =
-          _mm256_add_ps(dot_f32x8, _mm256_mul_ps(_mm256_set1_ps(how.scale[p]), sum_f32x8));
+      dot_f32x8 = _mm256_add_ps(dot_f32x8, _mm256_mul_ps(_mm256_set1_ps(how.scale[p]), sum_f32x8));
     }
     __m256 bias_f32x8 = _mm256_set1_ps(how.bias);
+    const __m256 add_scale_f32x8 = _mm256_set1_ps(how.add_scale);
     if (factors == PackedFactors::kShort) {
-      if (add != nullptr) bias_f32x8 = _mm256_add_ps(bias_f32x8, shorts_at(add + 2 * i));
-      dot_f32x8 = _mm256_mul_ps(dot_f32x8, shorts_at(mul + 2 * i));
+      if (add != nullptr)
+        bias_f32x8 =
+            _mm256_add_ps(bias_f32x8, _mm256_mul_ps(add_scale_f32x8, shorts_at(add + 2 * i, 16)));
+      dot_f32x8 = _mm256_mul_ps(dot_f32x8, shorts_at(mul + 2 * i, 15));
     } else if (factors == PackedFactors::kFloat) {
-      if (add != nullptr) bias_f32x8 = _mm256_add_ps(bias_f32x8, floats_at(add + 4 * i));
+      if (add != nullptr)
+        bias_f32x8 =
+            _mm256_add_ps(bias_f32x8, _mm256_mul_ps(add_scale_f32x8, floats_at(add + 4 * i)));
       dot_f32x8 = _mm256_mul_ps(dot_f32x8, floats_at(mul + 4 * i));
     }
     // The maximum is its second operand where one is not a number.
-    _mm256_storeu_ps(out + i, _mm256_max_ps(_mm256_set1_ps(how.least),
-                                            _mm256_add_ps(bias_f32x8, dot_f32x8)));
+    _mm256_storeu_ps(
+        out + i, _mm256_max_ps(_mm256_set1_ps(how.least), _mm256_add_ps(bias_f32x8, dot_f32x8)));
   }
 }
 
 }  // namespace
 
-const PackedKernels packed = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
+const PackedKernels packed_codes =
+    packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
 
 }  // namespace vicinal::kernels::avx2

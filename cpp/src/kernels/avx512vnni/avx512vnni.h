@@ -6,6 +6,6 @@
 namespace vicinal::kernels::avx512vnni {
 
 extern const RowKernels i8, u8, sq8_int, sq4_int;
-extern const PackedKernels packed;
+extern const PackedKernels packed_codes;
 
 }  // namespace vicinal::kernels::avx512vnni

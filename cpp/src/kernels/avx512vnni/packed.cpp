@@ -53,8 +53,8 @@ struct Plane {
 
   VICINAL_INLINE __m512i codes_at(__m512i packed_u8x64, int k) const noexcept {
     if (kWidth == 8) return packed_u8x64;
-    const __m512i code_u8x64 =
-        _mm512_and_si512(shifted(packed_u8x64, k * kWidth), _mm512_set1_epi8(static_cast<char>((1 << kWidth) - 1)));
+    const __m512i code_u8x64 = _mm512_and_si512(
+        shifted(packed_u8x64, k * kWidth), _mm512_set1_epi8(static_cast<char>((1 << kWidth) - 1)));
     return kMapped ? _mm512_shuffle_epi8(levels_u8x64, code_u8x64) : code_u8x64;
   }
 
@@ -67,8 +67,8 @@ struct Plane {
         VICINAL_UNROLL
         for (int d = 0; d < kDigits; ++d) {
           __m512i& sum_i32x16 = sums_i32x16[k % kChains][d][j];
-          sum_i32x16 = _mm512_dpbusd_epi32(sum_i32x16, code_u8x64,
-                                           load64(q + 64 * k + d * digit_bytes));
+          sum_i32x16 =
+              _mm512_dpbusd_epi32(sum_i32x16, code_u8x64, load64(q + 64 * k + d * digit_bytes));
         }
       }
     }
@@ -158,8 +158,7 @@ struct PackedOp {
     std::int32_t totals[kDigits][4];
     VICINAL_UNROLL
     for (int d = 0; d < kDigits; ++d) {
-      const __m512i digit_i32x16[4] = {sums[0].of[d], sums[1].of[d], sums[2].of[d],
-                                       sums[3].of[d]};
+      const __m512i digit_i32x16[4] = {sums[0].of[d], sums[1].of[d], sums[2].of[d], sums[3].of[d]};
       _mm_storeu_si128(reinterpret_cast<__m128i*>(totals[d]),
                        _mm_sub_epi32(sum4(digit_i32x16), _mm_set1_epi32(q.centre[d])));
     }
@@ -221,8 +220,10 @@ struct Float8Op {
   }
 };
 
-VICINAL_INLINE __m512 shorts_at(const std::byte* at) noexcept {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(at)), 15));
+VICINAL_INLINE __m512 shorts_at(const std::byte* at, int shift) noexcept {
+  const __m512i high_u32x16 = _mm512_cvtepu16_epi32(load32(at));
+  return _mm512_castsi512_ps(shift == 15 ? _mm512_slli_epi32(high_u32x16, 15)
+                                         : _mm512_slli_epi32(high_u32x16, 16));
 }
 
 VICINAL_INLINE __m512 floats_at(const std::byte* at) noexcept { return _mm512_loadu_ps(at); }
@@ -238,21 +239,27 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
           _mm512_add_ps(dot_f32x16, _mm512_mul_ps(_mm512_set1_ps(how.scale[p]), sum_f32x16));
     }
     __m512 bias_f32x16 = _mm512_set1_ps(how.bias);
+    const __m512 add_scale_f32x16 = _mm512_set1_ps(how.add_scale);
     if (factors == PackedFactors::kShort) {
-      if (add != nullptr) bias_f32x16 = _mm512_add_ps(bias_f32x16, shorts_at(add + 2 * i));
-      dot_f32x16 = _mm512_mul_ps(dot_f32x16, shorts_at(mul + 2 * i));
+      if (add != nullptr)
+        bias_f32x16 =
+            _mm512_add_ps(bias_f32x16, _mm512_mul_ps(add_scale_f32x16, shorts_at(add + 2 * i, 16)));
+      dot_f32x16 = _mm512_mul_ps(dot_f32x16, shorts_at(mul + 2 * i, 15));
     } else if (factors == PackedFactors::kFloat) {
-      if (add != nullptr) bias_f32x16 = _mm512_add_ps(bias_f32x16, floats_at(add + 4 * i));
+      if (add != nullptr)
+        bias_f32x16 =
+            _mm512_add_ps(bias_f32x16, _mm512_mul_ps(add_scale_f32x16, floats_at(add + 4 * i)));
       dot_f32x16 = _mm512_mul_ps(dot_f32x16, floats_at(mul + 4 * i));
     }
     // The maximum is its second operand where one is not a number.
-    _mm512_storeu_ps(out + i, _mm512_max_ps(_mm512_set1_ps(how.least),
-                                            _mm512_add_ps(bias_f32x16, dot_f32x16)));
+    _mm512_storeu_ps(
+        out + i, _mm512_max_ps(_mm512_set1_ps(how.least), _mm512_add_ps(bias_f32x16, dot_f32x16)));
   }
 }
 
 }  // namespace
 
-const PackedKernels packed = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
+const PackedKernels packed_codes =
+    packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
 
 }  // namespace vicinal::kernels::avx512vnni

@@ -42,8 +42,8 @@ struct PackedOp {
       for (std::size_t b = 0; b < plane.tail; ++b) add_byte(q, plane, row[b], codes + b, sums);
       if (plane.tail > 0) codes += line_codes;
       for (int d = 0; d < kDigits; ++d) {
-        total->of[d] += static_cast<std::uint32_t>(plane.weight) *
-                        static_cast<std::uint32_t>(sums[d]);
+        total->of[d] +=
+            static_cast<std::uint32_t>(plane.weight) * static_cast<std::uint32_t>(sums[d]);
       }
     }
   }
@@ -53,8 +53,8 @@ struct PackedOp {
     const PackedQuery& q = *static_cast<const PackedQuery*>(query);
     std::int32_t totals[kDigits][1];
     for (int d = 0; d < kDigits; ++d) {
-      totals[d][0] = static_cast<std::int32_t>(total->of[d] -
-                                               static_cast<std::uint32_t>(q.centre[d]));
+      totals[d][0] =
+          static_cast<std::int32_t>(total->of[d] - static_cast<std::uint32_t>(q.centre[d]));
     }
     packed_scores<kDigits, 1>(q, rows, totals, out);
   }
@@ -103,15 +103,15 @@ void finish(const PackedFinish& how, const std::uint32_t* sums, PackedFactors fa
   for (std::size_t i = 0; i < 32; ++i) {
     float dot = how.offset;
     for (std::size_t p = 0; p < how.passes; ++p) {
-      dot += how.scale[p] * static_cast<float>(static_cast<std::int32_t>(
-                                sums[p * how.sums_stride + i]));
+      dot += how.scale[p] *
+             static_cast<float>(static_cast<std::int32_t>(sums[p * how.sums_stride + i]));
     }
     float bias = how.bias;
     if (factors == PackedFactors::kShort) {
-      if (add != nullptr) bias += short_at(add + 2 * i);
-      dot *= short_at(mul + 2 * i);
+      if (add != nullptr) bias += how.add_scale * short_at(add + 2 * i, 16);
+      dot *= short_at(mul + 2 * i, 15);
     } else if (factors == PackedFactors::kFloat) {
-      if (add != nullptr) bias += float_at(add + 4 * i);
+      if (add != nullptr) bias += how.add_scale * float_at(add + 4 * i);
       dot *= float_at(mul + 4 * i);
     }
     out[i] = at_least(how.least, bias + dot);
@@ -120,6 +120,6 @@ void finish(const PackedFinish& how, const std::uint32_t* sums, PackedFactors fa
 
 }  // namespace
 
-const PackedKernels packed = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish);
+const PackedKernels packed_codes = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish);
 
 }  // namespace vicinal::kernels::scalar
