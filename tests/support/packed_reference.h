@@ -178,8 +178,8 @@ class PackedCase {
       put_float(at, &mul_[r]);
       if (query_.adds != 0) put_float(at + 4, &add_[r]);
     } else if (query_.factors == PackedFactors::kShort) {
-      put_short(at, &mul_[r]);
-      if (query_.adds != 0) put_short(at + 2, &add_[r]);
+      put_short(at, 8, &mul_[r]);
+      if (query_.adds != 0) put_short(at + 2, 7, &add_[r]);
     }
   }
 
@@ -188,11 +188,13 @@ class PackedCase {
     std::memcpy(at, &x, sizeof x);
     *value = x;
   }
-  // A leading one, eight bits behind it, and an exponent from -2 to 1.
-  void put_short(std::byte* at, double* value) {
-    const auto bits = static_cast<std::uint16_t>((125 + random_() % 4) << 8 | random_() % 256);
+  // A leading one, `behind` bits behind it, and an exponent from -2 to 1.
+  void put_short(std::byte* at, int behind, double* value) {
+    const int mantissa = static_cast<int>(random_() % (1u << behind));
+    const int exponent = static_cast<int>(random_() % 4) - 2;
+    const auto bits = static_cast<std::uint16_t>((127 + exponent) << behind | mantissa);
     std::memcpy(at, &bits, sizeof bits);
-    *value = std::ldexp(256 + bits % 256, bits / 256 - 127 - 8);
+    *value = std::ldexp((1 << behind) + mantissa, exponent - behind);
   }
 
   std::size_t dim_, n_;

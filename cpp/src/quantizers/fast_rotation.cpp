@@ -84,7 +84,8 @@ void mix(float* VICINAL_RESTRICT a, float* VICINAL_RESTRICT b, std::size_t n) no
 FastRotation::FastRotation(std::size_t dim, std::uint64_t seed) : dim_(dim), window_(1) {
   while (window_ * 2 <= dim) window_ *= 2;
   // Where the transform covers all dimensions, three rounds of it are as good as uniform
-  // (Andoni et al., NeurIPS 2015); otherwise each end gets two.
+  // (Andoni et al., NeurIPS 2015). Otherwise each end gets two, and pairs turn once both ends had
+  // one: before that a pair would carry half of what lies in one place out of the next window.
   rounds_ = window_ == dim ? 3 : 4;
   factors_.resize(rounds_ * dim);
   const auto norm = static_cast<float>(1.0 / std::sqrt(static_cast<double>(window_)));
@@ -105,7 +106,7 @@ void FastRotation::apply(const float* in, float* out) const noexcept {
   for (std::size_t round = 0; round < rounds_; ++round) {
     scale(out, factors_.data() + round * dim_, dim_);
     hadamard(window(out, round), window_);
-    if (window_ != dim_) mix(out, out + (dim_ - half), half);
+    if (window_ != dim_ && round % 2 == 1) mix(out, out + (dim_ - half), half);
   }
 }
 
@@ -113,7 +114,7 @@ void FastRotation::apply_transposed(const float* in, float* out) const noexcept 
   if (in != out) std::memcpy(out, in, dim_ * sizeof(float));
   const std::size_t half = dim_ / 2;
   for (std::size_t round = rounds_; round-- > 0;) {
-    if (window_ != dim_) mix(out, out + (dim_ - half), half);
+    if (window_ != dim_ && round % 2 == 1) mix(out, out + (dim_ - half), half);
     hadamard(window(out, round), window_);
     scale(out, factors_.data() + round * dim_, dim_);
   }

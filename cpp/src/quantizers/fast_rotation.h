@@ -6,11 +6,11 @@
 
 namespace vicinal::quantizers {
 
-/// A random rotation of any dimension in O(dim log dim): rounds of random signs, a Walsh-Hadamard
-/// transform of the largest power of two that fits (at both ends in turn), and rotations by 45
-/// degrees of pairs that lie half the dimension apart (Ailon & Chazelle, STOC 2006; Kac's walk).
-/// Orthogonal to rounding, decided by the seed alone, and the same bits at every instruction level:
-/// it only adds, subtracts and multiplies, in a fixed order.
+/// A random rotation of any dimension in O(dim log dim): rounds of random signs and a
+/// Walsh-Hadamard transform of the largest power of two that fits, at both ends in turn, and
+/// between them rotations by 45 degrees of pairs that lie half the dimension apart (Ailon &
+/// Chazelle, STOC 2006; Kac's walk). Orthogonal to rounding, decided by the seed alone, and the
+/// same bits at every instruction level: it only adds, subtracts and multiplies, in a fixed order.
 class FastRotation {
  public:
   FastRotation(std::size_t dim, std::uint64_t seed);

@@ -364,14 +364,16 @@ void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& 
     state.passes[finish.passes] = {rounded, plane.nibbles, plane.at};
     finish.scale[finish.passes++] = score.scale * found.scale;
     offset += found.offset;
-    return found.scale;
+    return found;
   };
   for (const Plane& plane : planes_) {
     fill_tables(plane.code, values, dim_, plane.nibbles, tables);
-    const float step = pass(plane);
+    const TableScale first = pass(plane);
     if (plane.twice) {
+      // What bytes times the scale leave over still has the offset in it.
+      offset -= first.offset;
       for (std::size_t i = 0; i < 16 * plane.nibbles; ++i) {
-        tables[i] -= step * static_cast<float>(rounded[i]);
+        tables[i] -= first.scale * static_cast<float>(rounded[i]);
       }
       rounded += nibble_table_bytes(plane.nibbles);
       pass(plane);

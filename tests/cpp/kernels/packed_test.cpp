@@ -184,11 +184,11 @@ TEST_P(Packed, FinishesBlocks) {
         for (std::size_t i = 0; i < 32; ++i) {
           if (factors == PackedFactors::kShort) {
             const auto m = static_cast<std::uint16_t>(126 << 8 | random() % 256);
-            const auto a = static_cast<std::uint16_t>(127 << 8 | random() % 256);
+            const auto a = static_cast<std::uint16_t>(127 << 7 | random() % 128);
             std::memcpy(mul.data() + 2 * i, &m, 2);
             std::memcpy(add.data() + 2 * i, &a, 2);
             muls[i] = std::ldexp(256 + m % 256, -9);
-            added[i] = std::ldexp(256 + a % 256, -8);
+            added[i] = std::ldexp(128 + a % 128, -7);
           } else {
             const float m = uniform(), a = uniform();
             std::memcpy(mul.data() + 4 * i, &m, 4);

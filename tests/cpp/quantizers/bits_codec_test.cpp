@@ -139,13 +139,15 @@ TEST_P(Bits, GivesTheSameCodesFromWhatItLearnt) {
   EXPECT_EQ(std::memcmp(codes.data(), s.rows.data(), codes.size()), 0);
 }
 
+std::string threshold_name(const testing::TestParamInfo<BitThreshold>& info) {
+  constexpr const char* kNames[] = {"Zero", "Mean", "Median", "Rotated"};
+  return kNames[static_cast<std::size_t>(info.param)];
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryThreshold, Bits,
                          testing::Values(BitThreshold::kZero, BitThreshold::kMean,
                                          BitThreshold::kMedian, BitThreshold::kRotated),
-                         [](const auto& info) {
-                           constexpr const char* kNames[] = {"Zero", "Mean", "Median", "Rotated"};
-                           return std::string(kNames[static_cast<std::size_t>(info.param)]);
-                         });
+                         threshold_name);
 
 TEST(BitsCodec, ComparesWithTheThreshold) {
   // Columns whose zero, mean (4, 1) and median (2, 1) part the rows differently.

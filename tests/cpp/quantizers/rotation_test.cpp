@@ -133,7 +133,70 @@ TEST_P(Rotation, KeepsTheProductWithTheRowItself) {
   }
 }
 
-RTEST_P(Rotation, ScoresTheSameByIdAndInBlocks) {
+// What is left of a query when its part of the mean is taken off, and that part.
+struct Centred {
+  std::vector<double> rest;
+  double part = 1;
+};
+
+Centred centred(const float* query, const std::vector<float>& mean, Metric metric) {
+  const std::size_t dim = mean.size();
+  Centred c;
+  if (metric != Metric::kL2) {
+    const double norm = test::dot_of(mean.data(), mean.data(), dim);
+    c.part = norm > 0 ? test::dot_of(query, mean.data(), dim) / norm : 0;
+  }
+  for (std::size_t d = 0; d < dim; ++d) c.rest.push_back(query[d] - c.part * mean[d]);
+  return c;
+}
+
+double norm_of(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double v : x) sum += v * v;
+  return std::sqrt(sum);
+}
+
+TEST_P(Rotation, ScoresAsDefined) {
+  for (const std::size_t dim : kDims) {
+    const auto rows = test::normal_vectors(20, dim, dim);
+    const auto query = test::normal_vectors(1, dim, 1000 + dim);
+    for (const Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
+      const Store s = store(spec_of(GetParam()), dim, metric, rows);
+      const auto mean = s.mean();
+      const auto exact = s.scores(query.data()), fast = s.scores(query.data(), Precision::kFast);
+      const Centred u = centred(query.data(), mean, metric);
+      std::vector<float> back(dim);
+      for (std::size_t i = 0; i < s.n; ++i) {
+        s.codec->decode(s.row(i), 1, back.data(), dim);
+        double y_norm = 0, norm = 0, with_mean = 0, dot = 0;
+        for (std::size_t d = 0; d < dim; ++d) {
+          const double y = double{back[d]} - mean[d], r = double{rows[i * dim + d]} - mean[d];
+          y_norm += y * y;
+          norm += r * r;
+          with_mean += r * mean[d];
+          dot += u.rest[d] * y;
+        }
+        y_norm = std::sqrt(y_norm);
+        const double rest = norm_of(u.rest);
+        const double of_mean = test::dot_of(query.data(), mean.data(), dim);
+        const bool l2 = metric == Metric::kL2;
+        const double added = l2 ? norm : -u.part * with_mean;
+        const double want = l2 ? rest * rest + added - 2 * dot : -of_mean + added - dot;
+        // Single precision, 21 bits of the query, two rotations; and what a row adds is kept to
+        // 2^-8 up to four bits.
+        const double rounding = (l2 ? 2 : 1) * rest * (y_norm + 1e-3) * 8e-6 +
+                                (std::fabs(want) + rest * rest + std::fabs(of_mean)) * 2e-6 +
+                                (GetParam().bits <= 4 ? std::fabs(added) * 0x1p-8 : 0);
+        EXPECT_NEAR(exact[i], want, rounding) << name(metric) << " dim " << dim;
+        // A number of a fast query is off by 1/254 of the largest at most.
+        const double most = (l2 ? 2 : 1) * y_norm * std::sqrt(double(dim)) * rest / 254;
+        EXPECT_NEAR(fast[i], want, most + rounding) << name(metric) << " dim " << dim;
+      }
+    }
+  }
+}
+
+TEST_P(Rotation, ScoresTheSameByIdAndInBlocks) {
   for (const std::size_t dim : kDims) {
     const auto rows = test::normal_vectors(40, dim, dim);
     const auto query = test::normal_vectors(1, dim, 1000 + dim);

@@ -49,8 +49,10 @@ struct Plane {
     return kMapped ? _mm256_shuffle_epi8(levels_u8x32, code_u8x32) : code_u8x32;
   }
 
+  // kHalf: of 16 bytes, the upper half of the registers being zero; a level of zero need not be.
   // Codes themselves are small: the products of all shifts add up within 16 bits, at most
   // 2 * 2 * 15 * 127. Two levels of up to 127 fill them: 2 * 127 * 127.
+  template <bool kHalf>
   VICINAL_INLINE void add(const __m256i* packed_u8x32, const std::int8_t* q) noexcept {
     const __m256i ones_i16x16 = _mm256_set1_epi16(1);
     VICINAL_UNROLL
@@ -63,8 +65,9 @@ struct Plane {
         const __m256i code_u8x32 = codes_at(packed_u8x32[j], k);
         VICINAL_UNROLL
         for (int d = 0; d < kDigits; ++d) {
-          const __m256i product_i16x16 =
-              _mm256_maddubs_epi16(code_u8x32, load32(q + 64 * k + d * digit_bytes));
+          const std::int8_t* at = q + 64 * k + d * digit_bytes;
+          const __m256i q_i8x32 = kHalf ? _mm256_zextsi128_si256(load16(at)) : load32(at);
+          const __m256i product_i16x16 = _mm256_maddubs_epi16(code_u8x32, q_i8x32);
           if (kMapped) {
             sums_i32x8[d][j] =
                 _mm256_add_epi32(sums_i32x8[d][j], _mm256_madd_epi16(product_i16x16, ones_i16x16));
@@ -110,7 +113,7 @@ VICINAL_INLINE const std::int8_t* add_plane(const PackedQuery& q, const PackedPl
     for (int half = 0; half < 64; half += 32) {
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) packed_u8x32[j] = load32(group.rows[j] + at + half);
-      plane_sums.add(packed_u8x32, codes + half);
+      plane_sums.template add<false>(packed_u8x32, codes + half);
     }
     codes += 64 * Sums::kShifts;
   }
@@ -121,7 +124,7 @@ VICINAL_INLINE const std::int8_t* add_plane(const PackedQuery& q, const PackedPl
     if (tail >= 32) {
       VICINAL_UNROLL
       for (int j = 0; j < kRows; ++j) packed_u8x32[j] = load32(group.rows[j] + at);
-      plane_sums.add(packed_u8x32, codes);
+      plane_sums.template add<false>(packed_u8x32, codes);
       i = 32;
     }
     for (; i < tail; i += 16) {
@@ -130,7 +133,7 @@ VICINAL_INLINE const std::int8_t* add_plane(const PackedQuery& q, const PackedPl
       for (int j = 0; j < kRows; ++j) {
         packed_u8x32[j] = _mm256_zextsi128_si256(last.load(group.rows[j]));
       }
-      plane_sums.add(packed_u8x32, codes + i);
+      plane_sums.template add<true>(packed_u8x32, codes + i);
     }
     codes += 64 * Sums::kShifts;
   }
