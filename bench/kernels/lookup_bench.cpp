@@ -1,5 +1,5 @@
-// 4-bit lookups; items are lookups, bytes are codes. scan: tables made and rounded, sums, scores and
-// the ten best, as an index does them for one query or for 64.
+// 4-bit lookups; items are lookups, bytes are codes. scan: tables made and rounded, sums, scores
+// and the ten best, as an index does them for one query or for 64.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -144,9 +144,9 @@ const bool registered = [] {
     for (const std::size_t nibbles : {32, 64, 96, 192, 384, 768}) {
       for (const std::size_t queries : {1, 2, 4}) {
         for (const bool in_cache : {true, false}) {
-          const std::string name = "lookup/" + std::to_string(nibbles) + "/queries:" +
-                                   std::to_string(queries) + (in_cache ? "/cache" : "/memory") +
-                                   level;
+          const std::string name = "lookup/" + std::to_string(nibbles) +
+                                   "/queries:" + std::to_string(queries) +
+                                   (in_cache ? "/cache" : "/memory") + level;
           benchmark::RegisterBenchmark(name.c_str(), sums, table->lookup, nibbles, queries,
                                        in_cache);
         }
@@ -156,8 +156,9 @@ const bool registered = [] {
   for (const std::size_t nibbles : {32, 64, 96, 192}) {
     for (const std::size_t queries : {1, 64}) {
       for (const std::size_t rows : {100'000, 1'000'000}) {
-        const std::string name = "scan/" + std::to_string(nibbles) + "/queries:" +
-                                 std::to_string(queries) + "/rows:" + std::to_string(rows);
+        const std::string name = "scan/" + std::to_string(nibbles) +
+                                 "/queries:" + std::to_string(queries) +
+                                 "/rows:" + std::to_string(rows);
         benchmark::RegisterBenchmark(name.c_str(), scan, nibbles, queries, rows)
             ->Unit(benchmark::kMillisecond);
       }

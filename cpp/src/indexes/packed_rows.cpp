@@ -133,8 +133,8 @@ std::size_t PackedRows::memory() const noexcept {
 /// `capacity` blocks of its own, with the whole blocks there are.
 void PackedRows::copy_store(std::size_t capacity) {
   assert(capacity >= full());
-  auto next = std::make_shared<Store>(
-      Store{Buffer::allocate(capacity * block_bytes_), capacity, full()});
+  auto next =
+      std::make_shared<Store>(Store{Buffer::allocate(capacity * block_bytes_), capacity, full()});
   if (full() != 0) {
     std::memcpy(next->blocks.mutable_data(), store_->blocks.data(), full() * block_bytes_);
   }

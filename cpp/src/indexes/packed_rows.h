@@ -18,7 +18,7 @@ namespace vicinal::indexes {
 struct PackedTerms {
   float factor = 1.0f;
   float offset = 0.0f;
-  const float* add = nullptr;              ///< rows() of them
+  const float* add = nullptr;  ///< rows() of them
   float least = -std::numeric_limits<float>::infinity();
   std::uint32_t base = 0;                  ///< row r goes to the top-k as base + r ...
   const std::uint32_t* numbers = nullptr;  ///< ... or, if given, as numbers[r]; rows() of them

@@ -33,7 +33,7 @@ constexpr std::uint64_t kVbmiBits = kVnniBits | kAvx512vbmi | kAvx512bitalg | kA
 // bits: f32 scan 39/42, gather 33/34; f16 scan 34/44, gather 33/28 (equal from memory; scan and
 // gather must agree in every bit, so they stay together); bf16 scan 35/49, gather 32/38; i8 20/29,
 // 15/18; sq8 34/48, 30/36; sq8 integer 11/22, 9/16; sq4 integer 12/12, 10/10.5 (128 dimensions:
-// 3.2/2.9, 2.6/2.8).
+// 3.2/2.9, 2.6/2.8). Bits without a popcount instruction for registers go by 256-bit look-ups.
 const Table kTables[] = {
 #if defined(VICINAL_X86_64)
     {"avx512vbmi",
@@ -45,9 +45,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx512vbmi::bits,
      &avx512vbmi::lookup,
-     nullptr,
+     &avx512::matrix,
+     &avx512::adc,
      &avx512vnni::packed_codes},
     {"avx512vnni",
      kVnniBits,
@@ -58,9 +59,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx512::lookup,
-     nullptr,
+     &avx512::matrix,
+     &avx512::adc,
      &avx512vnni::packed_codes},
     {"avx512",
      kAvx512Bits,
@@ -71,9 +73,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx512::lookup,
-     nullptr,
+     &avx512::matrix,
+     &avx512::adc,
      &avx2::packed_codes},
     {"avx2",
      kAvx2Bits,
@@ -84,9 +87,10 @@ const Table kTables[] = {
      avx2::to_f16,
      avx2::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx2::lookup,
-     nullptr,
+     &avx2::matrix,
+     &avx2::adc,
      &avx2::packed_codes},
 #endif
     {"scalar",
@@ -98,9 +102,10 @@ const Table kTables[] = {
      scalar::to_f16,
      scalar::to_bf16,
      scalar::crc32c,
-     nullptr,
+     &scalar::bits,
      &scalar::lookup,
-     nullptr,
+     &scalar::matrix,
+     &scalar::adc,
      &scalar::packed_codes},
 };
 

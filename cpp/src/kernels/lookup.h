@@ -18,8 +18,8 @@ namespace vicinal::kernels {
 // first turn a line so that 16 rows of one nibble lie side by side, as vpshufb wants them: two more
 // operations on 512 bits. The other way round the widest level would be the one that pays.
 
-constexpr std::size_t kLookupRows = 32;     ///< of a block
-constexpr std::size_t kLookupQueries = 4;   ///< that sums_many() takes at most
+constexpr std::size_t kLookupRows = 32;    ///< of a block
+constexpr std::size_t kLookupQueries = 4;  ///< that sums_many() takes at most
 
 struct LookupKernels {
   /// sums[32 b + r] = sum over j < nibbles of tables[16 j + nibble j of row r of block b].

@@ -38,7 +38,7 @@ TableScale round_tables(const float* tables, std::size_t nibbles, std::uint8_t* 
 struct NibbleScan {
   const std::uint8_t* tables = nullptr;  ///< as round_tables() writes them, 64-byte aligned
   std::size_t nibbles = 0;
-  std::size_t block_bytes = 0;           ///< from block to block, a multiple of 64; codes first
+  std::size_t block_bytes = 0;  ///< from block to block, a multiple of 64; codes first
   TableScale scale = {0.0f, 0.0f};
   std::size_t add_at = 0;  ///< where in a block the kBlockRows floats to add lie; 0: none
   std::size_t mul_at = 0;  ///< likewise those to multiply by

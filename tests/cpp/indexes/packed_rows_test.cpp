@@ -141,7 +141,8 @@ float distance_of(const Prepared& prepared, const std::byte* row, std::size_t nu
   d = terms.factor * d;
   d = d + terms.offset;
   if (terms.add != nullptr) d = d + terms.add[number];
-  return std::max<float>(terms.least, d);
+  const float distance = d;
+  return std::max(terms.least, distance);
 }
 
 std::vector<Hit> exhaustive(const Prepared& prepared, const std::vector<std::byte>& rows,
@@ -244,8 +245,8 @@ TEST(PackedRows, ScansKeepWhatAnExhaustiveSortKeeps) {
     for (const std::size_t k : {1, 10, 500}) {
       for (const std::size_t first : {0, 7, 64, 1500}) {
         for (const std::size_t last : {8, 64, 1600, 2987, 3000}) {
-          SCOPED_TRACE(testing::Message() << "terms " << t << ", k " << k << ", rows " << first
-                                          << " to " << last);
+          SCOPED_TRACE(testing::Message()
+                       << "terms " << t << ", k " << k << ", rows " << first << " to " << last);
           top.reset(k);
           packed_rows.scan(query.query, first, last, all[t], top);
           expect_same(top.finish(), exhaustive(query, rows, first, last, k, all[t]));

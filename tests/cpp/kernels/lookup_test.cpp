@@ -21,8 +21,8 @@ std::vector<std::size_t> some_nibbles() {
   std::vector<std::size_t> all;
   for (std::size_t nibbles = 0; nibbles <= 300; ++nibbles) all.push_back(nibbles);
   // Around the ends of what fits 16 bits: 256, 257, and four and eight times as many.
-  for (const std::size_t nibbles : {511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 1028, 1029, 1100,
-                                    2047, 2048, 2056, 2057, 4096}) {
+  for (const std::size_t nibbles : {511, 512, 513, 767, 768, 769, 1023, 1024, 1025, 1028, 1029,
+                                    1100, 2047, 2048, 2056, 2057, 4096}) {
     all.push_back(nibbles);
   }
   return all;
@@ -77,7 +77,8 @@ TEST_P(Lookup, EveryCountOfBlocks) {
 
 TEST_P(Lookup, SeveralQueriesSumAsOne) {
   for (std::size_t queries = 1; queries <= kernels::kLookupQueries; ++queries) {
-    for (const std::size_t nibbles : {0, 1, 3, 4, 7, 8, 16, 64, 96, 192, 255, 256, 257, 300, 1100}) {
+    for (const std::size_t nibbles :
+         {0, 1, 3, 4, 7, 8, 16, 64, 96, 192, 255, 256, 257, 300, 1100}) {
       SCOPED_TRACE(testing::Message() << queries << " queries, " << nibbles << " nibbles");
       const std::size_t blocks = nibbles % 4 + 1;
       const LookupCase data(nibbles, blocks, 64, nibbles);

@@ -207,8 +207,9 @@ TEST(ScoreNibbles, SeveralQueriesScoreAsEachAlone) {
       together.push_back(Buffer::allocate(kCount * kBlockRows * 4));
       auto* to = reinterpret_cast<std::uint8_t*>(tables[q].mutable_data());
       const auto floats = uniform_tables(kNibbles, q, -1, static_cast<double>(q + 1));
-      scans[q] = {to,          kNibbles, data.block_bytes, round_tables(floats.data(), kNibbles, to),
-                  data.add_at, data.mul_at};
+      scans[q] = {
+          to,          kNibbles,   data.block_bytes, round_tables(floats.data(), kNibbles, to),
+          data.add_at, data.mul_at};
       at[q] = &scans[q];
       out[q] = floats_of(together[q]);
     }

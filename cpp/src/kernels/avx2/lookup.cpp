@@ -17,15 +17,14 @@ struct Turned {
 
 VICINAL_INLINE Turned turned(const std::byte* line) noexcept {
   // Bytes of four rows to four bytes of one nibble, in each half...
-  const __m256i by_nibble =
-      _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9,
-                       13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m256i by_nibble = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,
+                                             0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   // ... then the halves together, eight rows of nibbles 0, 2, 1, 3...
   const __m256i by_row = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
-  const __m256i first = _mm256_permutevar8x32_epi32(
-      _mm256_shuffle_epi8(load32(line), by_nibble), by_row);
-  const __m256i second = _mm256_permutevar8x32_epi32(
-      _mm256_shuffle_epi8(load32(line + 32), by_nibble), by_row);
+  const __m256i first =
+      _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(load32(line), by_nibble), by_row);
+  const __m256i second =
+      _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(load32(line + 32), by_nibble), by_row);
   // ... then rows 0 to 7 and 8 to 15.
   return {{_mm256_unpacklo_epi64(first, second), _mm256_unpackhi_epi64(first, second)}};
 }
@@ -96,9 +95,8 @@ VICINAL_INLINE void sum_block(const std::uint8_t* const* tables, const std::byte
 }
 
 template <int queries>
-void sum_blocks(const std::uint8_t* const* tables, const std::byte* codes,
-                std::size_t block_stride, std::size_t blocks, std::size_t nibbles,
-                std::uint32_t* const* out) noexcept {
+void sum_blocks(const std::uint8_t* const* tables, const std::byte* codes, std::size_t block_stride,
+                std::size_t blocks, std::size_t nibbles, std::uint32_t* const* out) noexcept {
   const std::size_t lines = (nibbles + 3) / 4;
   for (std::size_t b = 0; b < blocks; ++b) {
     sum_block<queries>(tables, codes + b * block_stride, lines, out, b * kLookupRows);

@@ -13,15 +13,15 @@ constexpr std::size_t kLinesTogether = 64;
 // A line turned: 16 rows of one nibble in each quarter.
 VICINAL_INLINE __m512i turned(const std::byte* line) noexcept {
   // Bytes of four rows to four bytes of one nibble in each quarter, then the quarters together.
-  const __m512i by_nibble = _mm512_broadcast_i32x4(
-      _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i by_nibble =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m512i by_row = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_epi32(by_row, _mm512_shuffle_epi8(load64(line), by_nibble));
 }
 
 VICINAL_INLINE __m128i quarters_added(__m512i x_u16x32) noexcept {
-  const __m256i halves = _mm256_add_epi16(_mm512_castsi512_si256(x_u16x32),
-                                          _mm512_extracti64x4_epi64(x_u16x32, 1));
+  const __m256i halves =
+      _mm256_add_epi16(_mm512_castsi512_si256(x_u16x32), _mm512_extracti64x4_epi64(x_u16x32, 1));
   return _mm_add_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
 
@@ -82,9 +82,8 @@ VICINAL_INLINE void sum_block(const std::uint8_t* const* tables, const std::byte
 }
 
 template <int queries>
-void sum_blocks(const std::uint8_t* const* tables, const std::byte* codes,
-                std::size_t block_stride, std::size_t blocks, std::size_t nibbles,
-                std::uint32_t* const* out) noexcept {
+void sum_blocks(const std::uint8_t* const* tables, const std::byte* codes, std::size_t block_stride,
+                std::size_t blocks, std::size_t nibbles, std::uint32_t* const* out) noexcept {
   const std::size_t lines = (nibbles + 3) / 4;
   for (std::size_t b = 0; b < blocks; ++b) {
     sum_block<queries>(tables, codes + b * block_stride, lines, out, b * kLookupRows);
