@@ -116,6 +116,7 @@ struct AdcKernels;
 struct BitKernels;
 struct LookupKernels;
 struct MatrixKernels;
+struct PackedKernels;
 
 // ---- Everything of one level
 // ---------------------------------------------------------------------
@@ -138,6 +139,7 @@ struct Table {
   const LookupKernels* lookup;  ///< kernels/lookup.h
   const MatrixKernels* matrix;  ///< kernels/matrix.h
   const AdcKernels* adc;        ///< kernels/adc.h
+  const PackedKernels* packed;  ///< kernels/packed_bits.h
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }
 };

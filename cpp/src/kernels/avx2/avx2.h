@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/adc.h"
+#include "kernels/packed_bits.h"
 #include "kernels/table.h"
 
 namespace vicinal::kernels::avx2 {
@@ -11,6 +12,7 @@ extern const MatrixKernels matrix;
 extern const BitKernels bits;
 extern const LookupKernels lookup;
 extern const AdcKernels adc;
+extern const PackedKernels packed_codes;
 
 // Writing float32 is all that decoding does; the wider levels name these.
 using DecodeRows = void(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t dim,

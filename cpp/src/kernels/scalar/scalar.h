@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/adc.h"
+#include "kernels/packed_bits.h"
 #include "kernels/table.h"
 
 namespace vicinal::kernels::scalar {
@@ -11,6 +12,7 @@ extern const MatrixKernels matrix;
 extern const BitKernels bits;
 extern const LookupKernels lookup;
 extern const AdcKernels adc;
+extern const PackedKernels packed_codes;
 
 std::size_t below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
                   std::uint32_t* ids, float* kept) noexcept;

@@ -1,0 +1,452 @@
+#include "quantizers/packed.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <string>
+
+#include "kernels/lookup.h"
+#include "quantizers/nibbles.h"
+#include "vicinal/errors.h"
+
+namespace vicinal::quantizers {
+namespace {
+
+using kernels::PackedFactors;
+using kernels::PackedPlane;
+using kernels::PackedQuery;
+
+constexpr std::size_t kPasses = sizeof(kernels::PackedFinish::scale) / sizeof(float);
+constexpr std::size_t kLineBytes = 64;
+
+std::size_t plane_bytes(const PackedPlane& plane) noexcept {
+  return kLineBytes * std::size_t{plane.lines} + plane.tail;
+}
+
+// Calls use(byte, shift, dimension) for every dimension.
+template <class Use>
+void each_place(const PackedPlane& plane, std::size_t dim, Use use) {
+  std::size_t d = 0;
+  for (std::size_t line = 0; line < plane.lines; ++line) {
+    for (unsigned shift = 0; shift < 8; shift += plane.width) {
+      for (std::size_t b = 0; b < kLineBytes && d < dim; ++b, ++d) {
+        use(line * kLineBytes + b, shift, d);
+      }
+    }
+  }
+  for (unsigned shift = 0; shift < 8; shift += plane.width) {
+    for (std::size_t b = 0; b < plane.tail && d < dim; ++b, ++d) {
+      use(plane.lines * kLineBytes + b, shift, d);
+    }
+  }
+}
+
+std::size_t query_bytes(const PackedPlane& plane) noexcept {
+  return (std::size_t{plane.lines} + (plane.tail > 0 ? 1 : 0)) * kLineBytes * (8 / plane.width);
+}
+
+float largest_of(const float* values, std::size_t dim) noexcept {
+  constexpr std::size_t kLanes = 8;
+  float most[kLanes] = {};
+  std::size_t d = 0;
+  for (; d + kLanes <= dim; d += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const float size = std::fabs(values[d + lane]);
+      most[lane] = size > most[lane] ? size : most[lane];
+    }
+  }
+  for (; d < dim; ++d) most[0] = std::max(most[0], std::fabs(values[d]));
+  return *std::max_element(most, most + kLanes);
+}
+
+// Bits of a float32 from `shift` up, rounded to nearest; x >= 0.
+std::uint16_t high_bits(double x, int shift) noexcept {
+  const std::uint32_t most = 0x7F7FFFFFu >> shift;  // FLT_MAX
+  if (x > static_cast<double>(std::numeric_limits<float>::max())) {
+    return static_cast<std::uint16_t>(most);
+  }
+  const auto value = static_cast<float>(x);
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<std::uint16_t>(std::min(most, (bits + (1u << (shift - 1))) >> shift));
+}
+
+float from_high_bits(std::uint16_t x, int shift) noexcept {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x) << shift;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+PackedCodes::PackedCodes(std::size_t dim, const std::vector<CodePart>& parts, std::int32_t centre,
+                         std::int32_t largest, std::size_t offset)
+    : dim_(dim), end_(offset), centre_(centre), largest_(largest) {
+  for (const CodePart& part : parts) add(part);
+}
+
+void PackedCodes::add(const CodePart& part) {
+  assert(planes_.size() < kernels::kMaxPlanes);
+  PackedPlane plane{};
+  const std::size_t in_line = 512 / part.width;
+  plane.width = part.width;
+  plane.offset = static_cast<std::uint32_t>(end_);
+  plane.lines = static_cast<std::uint32_t>(dim_ / in_line);
+  plane.tail = static_cast<std::uint32_t>((dim_ % in_line * part.width + 7) / 8);
+  plane.weight = part.weight;
+  plane.mapped = part.levels != nullptr ? 1 : 0;
+  if (part.levels != nullptr) std::memcpy(plane.levels, part.levels, sizeof plane.levels);
+  planes_.push_back(plane);
+  shifts_.push_back(part.shift);
+  end_ += plane_bytes(plane);
+  digit_bytes_ += query_bytes(plane);
+}
+
+void PackedCodes::widen_tail(std::size_t bytes) {
+  PackedPlane& plane = planes_.back();
+  assert(bytes >= plane.tail && bytes < kLineBytes + 1);
+  if (bytes == kLineBytes && plane.tail > 0) {
+    // A tail as long as a line is laid out like one.
+    digit_bytes_ -= query_bytes(plane);
+    end_ += kLineBytes - plane.tail;
+    plane.tail = 0;
+    ++plane.lines;
+    digit_bytes_ += query_bytes(plane);
+    return;
+  }
+  end_ += bytes - plane.tail;
+  plane.tail = static_cast<std::uint32_t>(bytes);
+}
+
+void PackedCodes::put(const std::uint8_t* codes, std::byte* row) const noexcept {
+  for (std::size_t p = 0; p < planes_.size(); ++p) {
+    const PackedPlane& plane = planes_[p];
+    auto* bytes = reinterpret_cast<std::uint8_t*>(row + plane.offset);
+    const unsigned mask = (1u << plane.width) - 1;
+    each_place(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d) {
+      bytes[b] = static_cast<std::uint8_t>(bytes[b] | (codes[d] >> shifts_[p] & mask) << shift);
+    });
+  }
+}
+
+void PackedCodes::get(const std::byte* row, std::uint8_t* codes) const noexcept {
+  std::memset(codes, 0, dim_);
+  for (std::size_t p = 0; p < planes_.size(); ++p) {
+    const PackedPlane& plane = planes_[p];
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(row + plane.offset);
+    const unsigned mask = (1u << plane.width) - 1;
+    each_place(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d) {
+      codes[d] = static_cast<std::uint8_t>(codes[d] | (bytes[b] >> shift & mask) << shifts_[p]);
+    });
+  }
+}
+
+std::size_t PackedCodes::query_room(unsigned digits) const noexcept {
+  return digits * (linear_bytes() + digit_bytes_);
+}
+
+void PackedCodes::place(unsigned digits, const std::int8_t* linear, std::int8_t* arranged,
+                        PackedQuery& q) const noexcept {
+  q.codes = arranged;
+  q.digit_bytes = digit_bytes_;
+  q.plane_count = static_cast<std::uint32_t>(planes_.size());
+  std::copy(planes_.begin(), planes_.end(), q.planes);
+  for (unsigned digit = 0; digit < digits; ++digit, linear += linear_bytes()) {
+    std::int32_t sum = 0;
+    for (std::size_t d = 0; d < dim_; ++d) sum += linear[d];
+    q.centre[digit] = static_cast<std::int32_t>(static_cast<std::uint32_t>(centre_) *
+                                                static_cast<std::uint32_t>(sum));
+    for (const PackedPlane& plane : planes_) {
+      // Whole lines take the dimensions in order.
+      const std::size_t whole = plane.lines * (512 / plane.width);
+      const std::size_t in_order = std::min(whole, dim_);
+      std::memcpy(arranged, linear, in_order);
+      std::memset(arranged + in_order, 0, whole - in_order);
+      arranged += whole;
+      if (plane.tail == 0) continue;
+      std::size_t d = in_order;
+      for (unsigned shift = 0; shift < 8; shift += plane.width, arranged += kLineBytes) {
+        const std::size_t n = std::min<std::size_t>(plane.tail, dim_ - d);
+        std::memcpy(arranged, linear + d, n);
+        std::memset(arranged + n, 0, kLineBytes - n);
+        d += n;
+      }
+    }
+  }
+}
+
+void PackedCodes::round_query(const float* values, unsigned digits, std::int8_t* room,
+                              PackedQuery& q) const noexcept {
+  // No sum of a digit may leave 32 bits.
+  const std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  const auto limit =
+      std::min<std::int64_t>(127, most / (static_cast<std::int64_t>(dim_) * largest_));
+  int log_base = 7;
+  while ((std::int64_t{1} << (log_base - 1)) > limit) --log_base;
+  const int base = 1 << log_base;
+  const auto top = static_cast<float>(digits == 1 ? limit : limit * base * base);
+
+  const float largest = largest_of(values, dim_);
+  const float inverse = largest > 0 ? top / largest : 0.0f;
+  q.base = static_cast<float>(base);
+  q.scale = largest > 0 ? largest / top : 0.0f;
+  const std::size_t apart = linear_bytes();
+  for (std::size_t d = 0; d < dim_; ++d) {
+    // Within +-top by itself, unless something in it is not finite.
+    const float x = std::min(top, std::max(-top, nearest_whole(values[d] * inverse)));
+    int rest = static_cast<int>(x);
+    for (unsigned digit = 0; digit + 1 < digits; ++digit) {
+      const int low = ((rest + base / 2) & (base - 1)) - base / 2;
+      room[digit * apart + d] = static_cast<std::int8_t>(low);
+      rest = (rest - low) >> log_base;
+    }
+    room[(digits - 1) * apart + d] = static_cast<std::int8_t>(rest);
+  }
+  place(digits, room, room + digits * apart, q);
+}
+
+void PackedCodes::place_query(const std::int8_t* codes, std::int8_t* room,
+                              PackedQuery& q) const noexcept {
+  q.base = 1.0f;
+  q.scale = 1.0f;
+  place(1, codes, room, q);
+}
+
+PackedBlocks::PackedBlocks(std::size_t dim, const std::vector<Part>& parts, std::int32_t centre,
+                           PackedFactors factors, bool adds)
+    : dim_(dim), centre_(centre), factors_(factors), adds_(adds) {
+  bytes_ = kBlockRows * factor_bytes() * (adds ? 2 : 1);
+  std::size_t passes = 0;
+  for (const Part& part : parts) {
+    const std::size_t in_nibble = 4 / part.code.width;
+    const std::size_t nibbles = (dim + in_nibble - 1) / in_nibble;
+    planes_.push_back({part.code, part.twice, nibbles, bytes_});
+    bytes_ += nibble_block_bytes(nibbles);
+    passes += part.twice ? 2 : 1;
+  }
+  assert(passes <= kPasses);
+  static_cast<void>(passes);
+}
+
+void PackedBlocks::put(const std::uint8_t* codes, const std::byte* factors, std::size_t place,
+                       std::byte* block) const {
+  const std::size_t size = factor_bytes();
+  for (std::size_t f = 0; size > 0 && f < (adds_ ? 2u : 1u); ++f) {
+    std::memcpy(block + (f * kBlockRows + place) * size, factors + f * size, size);
+  }
+  std::vector<std::uint8_t> nibbles;
+  for (const Plane& plane : planes_) {
+    nibbles.assign(plane.nibbles, 0);
+    const unsigned mask = (1u << plane.code.width) - 1;
+    const std::size_t in_nibble = 4 / plane.code.width;
+    for (std::size_t d = 0; d < dim_; ++d) {
+      const unsigned part = codes[d] >> plane.code.shift & mask;
+      std::uint8_t& nibble = nibbles[d / in_nibble];
+      nibble = static_cast<std::uint8_t>(nibble | part << d % in_nibble * plane.code.width);
+    }
+    put_nibbles(nibbles.data(), plane.nibbles, place, block + plane.at);
+  }
+}
+
+void PackedBlocks::get(const std::byte* block, std::size_t place, std::uint8_t* codes,
+                       std::byte* factors) const {
+  const std::size_t size = factor_bytes();
+  for (std::size_t f = 0; size > 0 && f < (adds_ ? 2u : 1u); ++f) {
+    std::memcpy(factors + f * size, block + (f * kBlockRows + place) * size, size);
+  }
+  std::memset(codes, 0, dim_);
+  std::vector<std::uint8_t> nibbles;
+  for (const Plane& plane : planes_) {
+    nibbles.resize(plane.nibbles);
+    get_nibbles(block + plane.at, plane.nibbles, place, nibbles.data());
+    const unsigned mask = (1u << plane.code.width) - 1;
+    const std::size_t in_nibble = 4 / plane.code.width;
+    for (std::size_t d = 0; d < dim_; ++d) {
+      const unsigned part = nibbles[d / in_nibble] >> d % in_nibble * plane.code.width & mask;
+      codes[d] = static_cast<std::uint8_t>(codes[d] | part << plane.code.shift);
+    }
+  }
+}
+
+namespace {
+
+struct BlockState {
+  kernels::PackedFinish finish;
+  PackedFactors factors;
+  std::size_t block_bytes;
+  std::size_t add_at;  // 0: rows add nothing
+  const kernels::LookupKernels* lookup;
+  const kernels::PackedKernels* packed;
+  struct Pass {
+    const std::uint8_t* tables;
+    std::size_t nibbles;
+    std::size_t at;
+  } passes[kPasses];
+};
+
+void score_blocks(const void* state, const std::byte* blocks, std::size_t count, float* out) {
+  const BlockState& s = *static_cast<const BlockState*>(state);
+  constexpr std::size_t kAtOnce = 16;  // blocks whose sums stay in the first cache
+  alignas(64) std::uint32_t sums[kPasses][kAtOnce * kBlockRows];
+  while (count > 0) {
+    const std::size_t n = std::min(count, kAtOnce);
+    for (std::size_t p = 0; p < s.finish.passes; ++p) {
+      const BlockState::Pass& pass = s.passes[p];
+      s.lookup->sums(pass.tables, blocks + pass.at, s.block_bytes, n, pass.nibbles, sums[p]);
+    }
+    for (std::size_t b = 0; b < n; ++b, blocks += s.block_bytes, out += kBlockRows) {
+      s.packed->finish(s.finish, sums[0] + b * kBlockRows, s.factors, blocks,
+                       s.add_at != 0 ? blocks + s.add_at : nullptr, out);
+    }
+    count -= n;
+  }
+}
+
+// Tables of one plane: what each nibble adds to the sum of values[i] * value of code i, but for
+// the centre.
+void fill_tables(const CodePart& part, const float* values, std::size_t dim, std::size_t nibbles,
+                 float* tables) {
+  const unsigned width = part.width;
+  const std::size_t in_nibble = 4 / width, choices = std::size_t{1} << width;
+  float levels[16];
+  for (std::size_t c = 0; c < choices; ++c) {
+    levels[c] =
+        static_cast<float>(part.weight) *
+        (part.levels != nullptr ? static_cast<float>(part.levels[c]) : static_cast<float>(c));
+  }
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16) {
+    tables[0] = 0.0f;
+    std::size_t size = 1;
+    for (std::size_t k = 0; k < in_nibble; ++k, size *= choices) {
+      const std::size_t d = j * in_nibble + k;
+      const float value = d < dim ? values[d] : 0.0f;
+      // From the top down: the first copy is read last.
+      for (std::size_t c = choices; c-- > 0;) {
+        const float term = levels[c] * value;
+        for (std::size_t i = 0; i < size; ++i) tables[c * size + i] = tables[i] + term;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& out) const {
+  std::size_t most = 0, table_bytes = 0;
+  for (const Plane& plane : planes_) {
+    most = std::max(most, plane.nibbles);
+    table_bytes += (plane.twice ? 2 : 1) * nibble_table_bytes(plane.nibbles);
+  }
+  // `values` may be what out.values() holds.
+  std::uint8_t* rounded = out.tables().get(table_bytes + 16 * most * sizeof(float));
+  float* const tables = reinterpret_cast<float*>(rounded + table_bytes);
+  auto& state = *new (out.state().get(sizeof(BlockState))) BlockState{};
+  state.factors = factors_;
+  state.block_bytes = bytes_;
+  state.add_at = adds_ ? kBlockRows * factor_bytes() : 0;
+  state.lookup = kernels::active().lookup;
+  state.packed = kernels::active().packed;
+  kernels::PackedFinish& finish = state.finish;
+  finish.bias = score.bias;
+  finish.least = score.least;
+  finish.add_scale = score.add_scale;
+  finish.sums_stride = 16 * kBlockRows;
+
+  double sum = 0;
+  for (std::size_t d = 0; d < dim_; ++d) sum += static_cast<double>(values[d]);
+  double offset = -static_cast<double>(centre_) * sum;
+  const auto pass = [&](const Plane& plane) {
+    const TableScale found = round_tables(tables, plane.nibbles, rounded);
+    state.passes[finish.passes] = {rounded, plane.nibbles, plane.at};
+    finish.scale[finish.passes++] = score.scale * found.scale;
+    offset += found.offset;
+    return found;
+  };
+  for (const Plane& plane : planes_) {
+    fill_tables(plane.code, values, dim_, plane.nibbles, tables);
+    const TableScale first = pass(plane);
+    if (plane.twice) {
+      // What bytes times the scale leave over still has the offset in it.
+      offset -= first.offset;
+      for (std::size_t i = 0; i < 16 * plane.nibbles; ++i) {
+        tables[i] -= first.scale * static_cast<float>(rounded[i]);
+      }
+      rounded += nibble_table_bytes(plane.nibbles);
+      pass(plane);
+    }
+    rounded += nibble_table_bytes(plane.nibbles);
+  }
+  finish.offset = static_cast<float>(static_cast<double>(score.scale) * offset);
+  out.use(&state, score_blocks);
+}
+
+std::uint16_t to_short_mul(double x) noexcept { return high_bits(std::max(x, 0.0), 15); }
+
+std::uint16_t to_short_add(double x) noexcept {
+  return static_cast<std::uint16_t>(high_bits(std::fabs(x), 16) | (x < 0 ? 0x8000u : 0u));
+}
+
+float from_short_mul(std::uint16_t x) noexcept { return from_high_bits(x, 15); }
+float from_short_add(std::uint16_t x) noexcept { return from_high_bits(x, 16); }
+
+double squared_norm(const float* x, std::size_t dim) noexcept {
+  constexpr std::size_t kLanes = 8;
+  double sum[kLanes] = {};
+  std::size_t d = 0;
+  for (; d + kLanes <= dim; d += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double y = x[d + lane];
+      sum[lane] += y * y;
+    }
+  }
+  for (; d < dim; ++d) sum[0] += static_cast<double>(x[d]) * x[d];
+  for (std::size_t lane = 1; lane < kLanes; ++lane) sum[0] += sum[lane];
+  return sum[0];
+}
+
+float dot_product(const float* a, const float* b, std::size_t dim) noexcept {
+  constexpr std::size_t kLanes = 8;
+  float sum[kLanes] = {};
+  std::size_t d = 0;
+  for (; d + kLanes <= dim; d += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sum[lane] += a[d + lane] * b[d + lane];
+  }
+  for (; d < dim; ++d) sum[0] += a[d] * b[d];
+  for (std::size_t lane = 1; lane < kLanes; ++lane) sum[0] += sum[lane];
+  return sum[0];
+}
+
+std::vector<float> mean_of(MatrixView<const float> rows) {
+  // Summed in order: the mean does not depend on threads.
+  const std::size_t dim = rows.cols();
+  std::vector<double> sum(dim);
+  for (std::size_t r = 0; r < rows.rows(); ++r) {
+    for (std::size_t d = 0; d < dim; ++d) sum[d] += rows.row(r)[d];
+  }
+  std::vector<float> mean(dim);
+  const double n = std::max<double>(1.0, static_cast<double>(rows.rows()));
+  for (std::size_t d = 0; d < dim; ++d) mean[d] = static_cast<float>(sum[d] / n);
+  return mean;
+}
+
+std::vector<float>& take_array(std::vector<Learned>& learned, std::size_t i, const char* name,
+                               std::size_t count) {
+  const std::string what = "array \"" + std::string(name) + "\" of the codec";
+  if (i >= learned.size() || learned[i].name != name) throw ArgumentError(what + " is missing");
+  std::vector<float>& values = learned[i].values;
+  if (values.size() != count) {
+    throw ArgumentError(what + " has " + std::to_string(values.size()) + " values; wanted " +
+                        std::to_string(count));
+  }
+  for (std::size_t v = 0; v < count; ++v) {
+    if (std::isfinite(values[v])) continue;
+    throw ArgumentError(what + ": value " + std::to_string(v) + " is not finite");
+  }
+  return values;
+}
+
+}  // namespace vicinal::quantizers
