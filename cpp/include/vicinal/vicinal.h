@@ -7,6 +7,7 @@
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
 #include "vicinal/idset.h"
+#include "vicinal/ivf.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
 #include "vicinal/version.h"
