@@ -22,8 +22,9 @@ struct IvfParams {
   /// 0: chosen from the first n rows, about 4 sqrt(n), and fewer below 16,384 rows.
   std::uint32_t lists = 0;
   bool residual = true;  ///< codes hold what the centroid of the list leaves over of a row
-  /// Each row lies in a second list too, whose residual r' makes ||r'||^2 + spill <r', r>^2 / ||r||^2
-  /// least, r being the residual of the first (SOAR, Sun et al., NeurIPS 2023).
+  /// Each row lies in a second list too, the one whose residual r' makes
+  /// ||r'||^2 + spill <r', r>^2 / ||r||^2 least, r being the residual of the first
+  /// (SOAR, Sun et al., NeurIPS 2023).
   bool soar = false;
   float spill = 1.0f;    ///< >= 0; kept to a thousandth
   /// 0: each row in the list of the nearest centroid. From 1 on: no list takes more than so many

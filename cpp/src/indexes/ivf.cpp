@@ -68,6 +68,10 @@ IvfIndex::Impl::View IvfIndex::Impl::view() const {
 }
 
 void IvfIndex::Impl::publish(Snapshot next) {
+  next.filled = 0;
+  if (next.lists) {
+    for (const IvfList& list : *next.lists) next.filled += list.count != 0 ? 1 : 0;
+  }
   View fresh = std::make_shared<const Snapshot>(std::move(next));
   const std::lock_guard<std::mutex> lock(view_mutex_);
   view_.swap(fresh);

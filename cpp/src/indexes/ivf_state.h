@@ -36,7 +36,7 @@ struct IvfModel {
   std::shared_ptr<const quantizers::Codec> refine;  ///< null without a refine store
 
   // Centroids are looked through in 8 bits, the best of them compared again in floats.
-  std::shared_ptr<const quantizers::Codec> exact;  ///< float32; squared L2 if the metric is, else ip
+  std::shared_ptr<const quantizers::Codec> exact;  ///< float32; l2 if the metric is, else ip
   Buffer centroids;                                ///< lists x exact->stride()
   std::shared_ptr<const quantizers::Codec> rough;  ///< null where looking at all in floats is quick
   Buffer rough_codes;
@@ -108,6 +108,7 @@ struct IvfSnapshot {
   std::uint32_t rows = 0;
   std::uint32_t removed = 0;
   std::uint64_t next_id = 0;           ///< the highest id so far + 1
+  std::uint32_t filled = 0;            ///< lists that are not empty
   std::shared_ptr<const Bitmap> dead;  ///< removed rows; null while there are none
 
   std::uint32_t live() const noexcept { return rows - removed; }
