@@ -39,6 +39,7 @@ constexpr std::size_t kEncodeRows = 256;
 constexpr std::size_t kBalanceNear = 8;
 constexpr std::size_t kSpillNear = 16;
 constexpr std::size_t kTermLanes = 8;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Eight sums, so that compilers may use vectors without reordering what is written here.
 template <class Term>
@@ -191,23 +192,31 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
     const float* x = dense_rows(rows, begin, begin + n, unit(), floats, quiet);
     assign(MatrixView<const float>(x, n, dim), centroids, Metric::kL2, {nearest.data(), n, near},
            {costs.data(), n, near}, quiet);
-    /// The cheapest with room, else the cheapest; those that cost infinitely much are not meant.
+    /// The cheapest with room, else the cheapest; what costs infinitely much is not meant.
     const auto choose = [&](std::size_t r) {
-      std::size_t best = near, free = near;
+      std::uint32_t best = kNoRow, free = kNoRow;
+      float best_cost = kInfinity, free_cost = kInfinity;
       for (std::size_t j = 0; j < near; ++j) {
+        const std::uint32_t l = nearest[r * near + j];
         const float cost = costs[r * near + j];
-        if (cost == std::numeric_limits<float>::infinity()) continue;
-        if (best == near || cost < costs[r * near + best]) best = j;
-        if (full(nearest[r * near + j])) continue;
-        if (free == near || cost < costs[r * near + free]) free = j;
+        if (cost < best_cost) {
+          best = l;
+          best_cost = cost;
+        }
+        if (cost < free_cost && !full(l)) {
+          free = l;
+          free_cost = cost;
+        }
       }
-      if (best == near) best = 0;  // distances beyond what floats hold
-      const std::uint32_t l = nearest[r * near + (free == near ? best : free)];
-      ++out.more[l];
-      return l;
+      return free != kNoRow ? free : best;
     };
     // One after another: what is full depends on who came before.
-    for (std::size_t r = 0; r < n; ++r) out.lists[(begin + r) * out.copies] = choose(r);
+    for (std::size_t r = 0; r < n; ++r) {
+      std::uint32_t own = choose(r);
+      if (own == kNoRow) own = 0;  // distances beyond what floats hold
+      ++out.more[own];
+      out.lists[(begin + r) * out.copies] = own;
+    }
     if (out.copies == 2) {
       parallel_for(n, 64, quiet, [&](std::size_t from, std::size_t to, unsigned) {
         std::vector<float> residual(dim);
@@ -222,8 +231,8 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
           for (std::size_t j = 0; j < near; ++j) {
             float& cost = costs[r * near + j];
             const std::uint32_t l = nearest[r * near + j];
-            if (l == own) {
-              cost = std::numeric_limits<float>::infinity();
+            if (l == own || l == kNoRow) {
+              cost = kInfinity;
               continue;
             }
             const float* other = model.centroid(l);
@@ -239,12 +248,8 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
       });
       for (std::size_t r = 0; r < n; ++r) {
         std::uint32_t second = choose(r);
-        const std::uint32_t own = out.lists[(begin + r) * 2];
-        if (second == own) {  // only where no cost was finite
-          --out.more[second];
-          second = own == 0 ? 1 : 0;
-          ++out.more[second];
-        }
+        if (second == kNoRow) second = out.lists[(begin + r) * 2] == 0 ? 1 : 0;
+        ++out.more[second];
         out.lists[(begin + r) * 2 + 1] = second;
       }
     }

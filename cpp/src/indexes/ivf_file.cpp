@@ -43,9 +43,10 @@ void check_rows_of(const File& file, const IvfList& list, std::size_t l, std::ui
   for (std::uint32_t i = 0; i < list.count; ++i) {
     const std::uint32_t row = list.rows()[i];
     if (row < rows && (i == 0 || list.rows()[i - 1] < row)) continue;
-    file.fail("list_rows", "entry " + std::to_string(i) + " of list " + std::to_string(l) +
-                               " is row " + std::to_string(row) +
-                               (row < rows ? ", not above the one before it" : ", which is not there"));
+    file.fail("list_rows",
+              "entry " + std::to_string(i) + " of list " + std::to_string(l) + " is row " +
+                  std::to_string(row) +
+                  (row < rows ? ", not above the one before it" : ", which is not there"));
   }
 }
 
@@ -168,9 +169,10 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   for (std::uint32_t l = 0; l < lists; ++l) {
     IvfList& list = (*made)[l];
     std::memcpy(&list.count, sizes.data() + l * sizeof(std::uint32_t), sizeof list.count);
-    if (list.count > at.rows) {
+    if (list.count > entries - entry_at) {  // before what is made of it can overflow
       file.fail("list_sizes", "list " + std::to_string(l) + " has " + std::to_string(list.count) +
-                                  " entries; the index has " + std::to_string(at.rows) + " rows");
+                                  " entries; " + std::to_string(entries - entry_at) + " of " +
+                                  std::to_string(entries) + " are left");
     }
     list.capacity = list.count;
     list.code_at = code_at;

@@ -48,6 +48,7 @@ class KindName(str, Enum):
 
     auto = "auto"
     hnsw = "hnsw"
+    ivf = "ivf"
     flat = "flat"
 
 
@@ -69,8 +70,8 @@ KindOption: TypeAlias = Annotated[
     KindName | None,
     typer.Option(
         "--index",
-        help="Let it be chosen and calibrated, a graph, or exact; default auto, or hnsw with any "
-        "option below on what it is made of.",
+        help="Let it be chosen and calibrated, a graph, inverted lists, or exact; default auto, or "
+        "ivf with --lists, hnsw with any other option below on what it is made of.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -87,14 +88,16 @@ RecallOption: TypeAlias = Annotated[
 CodecOption: TypeAlias = Annotated[
     CodecName | None,
     typer.Option(
-        "--codec", help="What a search looks at; default float32.", rich_help_panel=_CHOICE
+        "--codec",
+        help="What a search looks at; default float32, sq8 for ivf.",
+        rich_help_panel=_CHOICE,
     ),
 ]
 RefineOption: TypeAlias = Annotated[
     RefineName | None,
     typer.Option(
         "--refine",
-        help="hnsw: what re-ranks the last candidates; default none.",
+        help="hnsw, ivf: what re-ranks the last candidates; default none.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -110,6 +113,15 @@ BuildEfOption: TypeAlias = Annotated[
         "--build-ef",
         min=1,
         help="hnsw: candidates weighed per insertion; default 200.",
+        rich_help_panel=_CHOICE,
+    ),
+]
+ListsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--lists",
+        min=1,
+        help="ivf: how many; default about four times the square root of the vectors.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -146,12 +158,13 @@ class IndexSettings:
     """What shapes an index, as flags and TOML files name it; None is the default."""
 
     metric: Literal["l2", "ip", "cosine"] | None = None
-    index: Literal["auto", "hnsw", "flat"] | None = None
+    index: Literal["auto", "hnsw", "ivf", "flat"] | None = None
     recall: float | None = None
     codec: Literal["float32", "float16", "int8", "uint8", "sq8", "sq4"] | None = None
     refine: Literal["none", "float16", "float32"] | None = None
     links: int | None = None
     build_ef: int | None = None
+    lists: int | None = None
     seed: int | None = None
     threads: int | None = None
 
@@ -159,19 +172,19 @@ class IndexSettings:
         """Tell which index is meant; `UsageProblem` where options contradict each other."""
         shape = [
             name
-            for name in ("codec", "refine", "links", "build_ef")
+            for name in ("codec", "refine", "links", "build_ef", "lists")
             if getattr(self, name) is not None
         ]
-        kind = self.index or ("hnsw" if shape else "auto")
-        odd = {
-            "auto": shape,
-            "hnsw": ["recall"] if self.recall is not None else [],
-            "flat": [
-                name
-                for name in ("recall", "refine", "links", "build_ef", "seed")
-                if getattr(self, name) is not None
-            ],
-        }[kind]
+        usual = "auto" if not shape else "hnsw" if self.lists is None else "ivf"
+        kind = self.index or usual
+        foreign = {
+            "hnsw": ("recall", "lists"),
+            "ivf": ("recall", "links", "build_ef"),
+            "flat": ("recall", "refine", "links", "build_ef", "lists", "seed"),
+        }
+        odd = shape
+        if kind != "auto":
+            odd = [name for name in foreign[kind] if getattr(self, name) is not None]
         if odd:
             flag = "--" + odd[0].replace("_", "-")
             said = "it chooses by itself" if kind == "auto" else "it has no such setting"
