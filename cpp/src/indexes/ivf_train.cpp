@@ -104,7 +104,14 @@ std::shared_ptr<const IvfIndex::Impl::Model> IvfIndex::Impl::learn(const Vectors
     wanted.balance = Balance::kCapacity;
     wanted.slack = static_cast<double>(params.balance);
   }
-  const KMeansResult found = kmeans(sample_view, wanted, run);
+  RunOptions clustering = run;
+  if (run.progress) {
+    // The rows were checked once: a second time is no news.
+    clustering.progress = [&run](const Progress& p) {
+      return std::string(p.stage) == "checking" || run.progress(p);
+    };
+  }
+  const KMeansResult found = kmeans(sample_view, wanted, clustering);
 
   auto model = blank(lists);
   model->centroids = Buffer::allocate(lists * model->exact->stride());
