@@ -358,7 +358,7 @@ void IvfIndex::Impl::fill(const Model& model, const Labels& labels, const Vector
     std::sort(order.begin(), order.end());
     starts.clear();
     for (std::size_t i = 0; i < order.size(); ++i) {
-      if (i == 0 || order[i] >> 32 != order[i - 1] >> 32) starts.push_back(i);
+      if (i == 0 || (order[i] >> 32) != (order[i - 1] >> 32)) starts.push_back(i);
     }
     starts.push_back(order.size());
     parallel_for(starts.size() - 1, 8, quiet, [&](std::size_t from, std::size_t to, unsigned) {

@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "indexes/ivf_data.h"
 
@@ -167,7 +170,8 @@ TEST(IvfSearch, MoreListsFindMore) {
   IvfIndex index(16, Metric::kL2, params);
   index.add(rows.view());
   double before = 0.0;
-  for (const auto& [nprobe, least] : {std::pair{1u, 0.25}, {4u, 0.6}, {16u, 0.93}, {64u, 1.0}}) {
+  const std::pair<std::uint32_t, double> wanted[] = {{1, 0.25}, {4, 0.6}, {16, 0.93}, {64, 1.0}};
+  for (const auto& [nprobe, least] : wanted) {
     const double now = recall(search(index, queries.view(), 10, probing(nprobe)), Metric::kL2,
                               queries, rows, counted(4000));
     EXPECT_GE(now, least) << nprobe;
