@@ -46,7 +46,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      nullptr,
-     nullptr},
+     &avx512::matrix},
     {"avx512vnni",
      kVnniBits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
@@ -58,7 +58,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      nullptr,
-     nullptr},
+     &avx512::matrix},
     {"avx512",
      kAvx512Bits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
@@ -70,7 +70,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      nullptr,
-     nullptr},
+     &avx512::matrix},
     {"avx2",
      kAvx2Bits,
      {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
@@ -82,7 +82,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      nullptr,
-     nullptr},
+     &avx2::matrix},
 #endif
     {"scalar",
      0,
@@ -95,7 +95,7 @@ const Table kTables[] = {
      scalar::crc32c,
      nullptr,
      nullptr,
-     nullptr},
+     &scalar::matrix},
 };
 
 std::string join(const std::vector<std::string>& words) {
