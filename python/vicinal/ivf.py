@@ -38,9 +38,9 @@ class IVFIndex(Index):
         Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
     codec : Codec or str
         What a search looks at: any but Int8 and Uint8. Smaller is faster and less exact.
-    refine : None, "float16" or "float32"
+    refine : None, "float16", "float32" or "sq8"
         Finer rows kept beside the codes. They re-rank the candidates and undo most of what the
-        codec lost, for 2 or 4 bytes per dimension.
+        codec lost, for 2, 4 or 1 bytes per dimension. "sq8" beside codecs smaller than SQ8.
     lists : int, optional
         How many. Chosen from the first vectors unless given: about four times the square root of
         their number n, or n / 32 if that is less.

@@ -359,7 +359,7 @@ def codec_of(key: tuple[str, int, int, int, int]) -> Codec:
     if name == SignBits.name:
         return SignBits(_THRESHOLDS[variant], seed)
     return _CODECS[name]
-_REFINES = ("none", "float16", "float32")
+_REFINES = ("none", "float16", "float32", "sq8")
 
 
 def as_codec(value: object) -> Codec:
@@ -382,7 +382,7 @@ def as_codec(value: object) -> Codec:
 
 
 def as_refine(value: object) -> str | None:
-    """Make None, "float16" or "float32"; "none" counts as None, for formats that have no null."""
+    """Make None, "float16", "float32" or "sq8"; "none" counts as None, as TOML has no null."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"refine must be None or a string, got {type(value).__name__} {value!r}")
     if value is None or value == "none":
@@ -479,7 +479,7 @@ class IVFParams:
     ----------
     codec : Codec or str
         What a search looks at: any but Int8 and Uint8.
-    refine : None, "float16" or "float32"
+    refine : None, "float16", "float32" or "sq8"
         Finer rows kept beside the codes, which re-rank the candidates.
     lists : int or None
         None: chosen from the first vectors, about four times the square root of their number.

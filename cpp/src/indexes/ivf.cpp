@@ -22,6 +22,18 @@ namespace {
 /// What is asked for, as a file will say it.
 float thousandth(float value) { return static_cast<float>(std::round(value * 1000.0) / 1000.0); }
 
+bool finer(RefineKind refine, CodecKind codec) {
+  switch (refine) {
+    case RefineKind::kNone: return true;
+    case RefineKind::kFloat16: return codec >= CodecKind::kSq8;
+    case RefineKind::kFloat32: return codec >= CodecKind::kSq8 || codec == CodecKind::kFloat16;
+    case RefineKind::kSq8:
+      return codec >= CodecKind::kSq4 && codec != CodecKind::kSq4x8 &&
+             codec != CodecKind::kFloat8;
+  }
+  return false;
+}
+
 IvfParams checked(std::size_t dim, IvfParams params) {
   if (dim == 0 || dim > kMaxDim) {
     throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
@@ -34,9 +46,7 @@ IvfParams checked(std::size_t dim, IvfParams params) {
                         "another compact codec");
   }
   Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
-  const bool finer = params.refine == RefineKind::kNone || kind >= CodecKind::kSq8 ||
-                     (kind == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
-  if (!finer) {
+  if (!finer(params.refine, kind)) {
     throw ArgumentError(std::string("refine is ") + name(params.refine) +
                         ", which is no finer than the codec " + name(kind));
   }
@@ -226,8 +236,11 @@ MemoryReport IvfIndex::Impl::memory() const {
     part("centroids", model.centroids.size(), model.centroids.borrowed());
     part("coarse codes", model.rough_codes.size(), false);
     part("centroid norms", model.half_norms.size() * sizeof(float), false);
-    for (const auto& array : model.codec->learned()) {
-      part(array.name.c_str(), array.values.size() * sizeof(float), false);
+    for (const auto* codec : {model.codec.get(), model.refine.get()}) {
+      if (codec == nullptr) continue;
+      for (const auto& array : codec->learned()) {
+        part(array.name.c_str(), array.values.size() * sizeof(float), false);
+      }
     }
     part("lists", model.lists * sizeof(IvfList), false);
   }

@@ -21,6 +21,7 @@ using storage::SectionSource;
 namespace {
 
 constexpr std::uint64_t kMostThousandths = 1'000'000;
+const char* const kRefinePrefix = "refine_";  // of what the refine store's codec learned
 
 std::uint64_t thousandths(float value) {
   return static_cast<std::uint64_t>(std::lround(static_cast<double>(value) * 1000.0));
@@ -63,6 +64,11 @@ void IvfIndex::Impl::save(const std::string& path, const std::string& metadata,
   if (now->model) {
     const Model& model = *now->model;
     learned = model.codec->learned();
+    if (model.refine) {
+      for (auto& array : model.refine->learned()) {
+        learned.push_back({kRefinePrefix + array.name, std::move(array.values)});
+      }
+    }
     indexes::write_learned(learned, sections);
     sections.push_back(
         {"list_centroids", {{model.centroids.data(), model.lists * model.exact->stride()}}});
@@ -159,6 +165,11 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   model->codec = indexes::restore_codec(file, params.codec, width,
                                         params.residual ? Metric::kInnerProduct : rank,
                                         indexes::read_learned(file, params.codec, width));
+  if (params.refine != RefineKind::kNone) {
+    const CodecSpec fine = indexes::stored_as(params.refine);
+    model->refine = indexes::restore_codec(
+        file, fine, width, rank, indexes::read_learned(file, fine, width, kRefinePrefix));
+  }
   impl->complete(*model);
 
   file.verify("list_sizes");

@@ -89,6 +89,13 @@ struct IvfList {
 
 using IvfLists = std::vector<IvfList>;
 
+/// The codec of a refine store; kFloat32, which learns nothing, where there is none.
+constexpr CodecKind stored_as(RefineKind refine) noexcept {
+  return refine == RefineKind::kFloat16 ? CodecKind::kFloat16
+         : refine == RefineKind::kSq8   ? CodecKind::kSq8
+                                        : CodecKind::kFloat32;
+}
+
 /// What is kept by row, at one capacity.
 struct IvfStore {
   std::size_t capacity = 0;  ///< rows

@@ -49,11 +49,6 @@ std::unique_ptr<IvfIndex::Impl::Model> IvfIndex::Impl::blank(std::uint32_t lists
   model->terms = params.residual && metric == Metric::kL2;
   const Metric rank = metric == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct;
   model->exact = Codec::restore(CodecKind::kFloat32, dim, rank, {});
-  if (params.refine != RefineKind::kNone) {
-    model->refine = Codec::restore(params.refine == RefineKind::kFloat16 ? CodecKind::kFloat16
-                                                                         : CodecKind::kFloat32,
-                                   dim, metric, {});
-  }
   return model;
 }
 
@@ -91,8 +86,9 @@ std::shared_ptr<const IvfIndex::Impl::Model> IvfIndex::Impl::learn(const Vectors
                         std::to_string(lists) + " lists from; wanted at least as many");
   }
   const std::size_t for_codec = Codec::sample_rows(params.codec);
+  const std::size_t for_refine = Codec::sample_rows(indexes::stored_as(params.refine));
   const std::size_t count =
-      std::min(rows.rows, std::max(std::size_t{lists} * kRowsPerList, for_codec));
+      std::min(rows.rows, std::max({std::size_t{lists} * kRowsPerList, for_codec, for_refine}));
   std::vector<float> sample = spread_rows(rows, count, unit());
   const MatrixView<const float> sample_view(sample.data(), count, dim);
 
@@ -117,6 +113,9 @@ std::shared_ptr<const IvfIndex::Impl::Model> IvfIndex::Impl::learn(const Vectors
   model->centroids = Buffer::allocate(lists * model->exact->stride());
   model->exact->encode(found.centroids.data(), dim, lists, model->centroids.mutable_data());
 
+  if (params.refine != RefineKind::kNone) {
+    model->refine = Codec::train(indexes::stored_as(params.refine), dim, metric, sample_view, run);
+  }
   const std::size_t taught = std::min(count, for_codec);
   for (std::size_t i = 0; i < taught; ++i) {
     const std::size_t from = i * count / taught;  // >= i: not yet written over

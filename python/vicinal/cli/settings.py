@@ -30,6 +30,7 @@ class RefineName(str, Enum):
     none = "none"
     float16 = "float16"
     float32 = "float32"
+    sq8 = "sq8"
 
 
 class KindName(str, Enum):
@@ -87,7 +88,7 @@ RefineOption: TypeAlias = Annotated[
     RefineName | None,
     typer.Option(
         "--refine",
-        help="hnsw, ivf: what re-ranks the last candidates; default none.",
+        help="hnsw, ivf: what re-ranks the last candidates; default none. sq8: ivf only.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -151,7 +152,7 @@ class IndexSettings:
     index: Literal["auto", "hnsw", "ivf", "flat"] | None = None
     recall: float | None = None
     codec: str | None = None
-    refine: Literal["none", "float16", "float32"] | None = None
+    refine: Literal["none", "float16", "float32", "sq8"] | None = None
     links: int | None = None
     build_ef: int | None = None
     lists: int | None = None

@@ -95,7 +95,7 @@ inline std::vector<SavedSample> saved_samples() {
   hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
   ivf(CodecKind::kFloat32, RefineKind::kNone, Metric::kL2, 5, false, false);
   ivf(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
-  ivf(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, true, false);
+  ivf(CodecKind::kSq4, RefineKind::kSq8, Metric::kL2, 11, true, false);
   ivf(CodecKind::kSq8, RefineKind::kFloat32, Metric::kInnerProduct, 6, false, true);
   out.push_back(
       {"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});

@@ -38,7 +38,7 @@ IvfIndex sample(std::size_t n, Metric metric = Metric::kL2, CodecSpec codec = Co
   const Matrix rows = spread(n, 24, 1);
   IvfParams params;
   params.codec = codec;
-  params.refine = RefineKind::kFloat16;
+  params.refine = codec.kind == CodecKind::kSq4 ? RefineKind::kSq8 : RefineKind::kFloat16;
   params.lists = 12;
   params.soar = soar;
   params.spill = 0.75f;

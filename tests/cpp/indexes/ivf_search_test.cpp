@@ -161,6 +161,22 @@ INSTANTIATE_TEST_SUITE_P(PlainCodecs, IvfAgainstFlat,
                            return label_of(std::get<0>(info.param), std::get<1>(info.param), false);
                          });
 
+TEST(IvfRefine, InEightBitsAnswersAsAnExactSearchOverThem) {
+  const Matrix rows = spread(1500, 24, 3), queries = spread(40, 24, 4);
+  for (const Metric metric : kMetrics) {
+    IvfParams params;
+    params.codec = CodecKind::kSq4;
+    params.refine = RefineKind::kSq8;
+    params.lists = 20;
+    IvfIndex index(24, metric, params);
+    index.add(rows.view());
+    FlatIndex flat(24, metric, {CodecKind::kSq8});
+    flat.add(rows.view());
+    EXPECT_EQ(search(index, queries.view(), 10, probing(20, 1500)),
+              search(flat, queries.view(), 10));
+  }
+}
+
 TEST(IvfSearch, MoreListsFindMore) {
   const Matrix rows = spread(4000, 16, 5), queries = spread(100, 16, 6);
   IvfParams params;
@@ -364,6 +380,7 @@ TEST(IvfMisuse, IsToldInPlainWords) {
     p.codec = CodecKind::kFloat32;
     p.refine = RefineKind::kFloat32;
   });
+  refuses([](IvfParams& p) { p.refine = RefineKind::kSq8; });  // beside sq8 codes
   refuses([](IvfParams& p) { p.spill = -1.0f; });
   refuses([](IvfParams& p) { p.spill = std::nanf(""); });
   refuses([](IvfParams& p) { p.balance = 0.5f; });
