@@ -9,7 +9,9 @@
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
+#include "base/topk.h"
 #include "indexes/ivf_impl.h"
+#include "kernels/table.h"
 #include "vicinal/cluster.h"
 #include "vicinal/errors.h"
 
@@ -34,6 +36,7 @@ namespace {
 
 constexpr std::size_t kBatchRows = 8192;  // held as floats, and as codes before they are placed
 constexpr std::size_t kEncodeRows = 256;
+constexpr std::size_t kFewRows = 32;
 // Nearest centroids among which a row finds a list with room, or its second list: a farther one
 // than these was never the best choice on the sets looked at.
 constexpr std::size_t kBalanceNear = 8;
@@ -64,6 +67,33 @@ const float* dense_rows(const VectorsView& rows, std::size_t begin, std::size_t 
     if (unit) normalize_rows(out, to - from, rows.cols, rows.cols);
   });
   return floats.data();
+}
+
+/// assign() for a few rows, without the preparations that pay for many.
+void assign_few(const float* x, std::size_t n, std::size_t dim, const IvfModel& model,
+                std::size_t near, std::uint32_t* nearest, float* costs) {
+  constexpr std::size_t kChunk = 256;
+  const auto score = kernels::active()
+                         .row(kernels::RowType::kF32)
+                         .block[static_cast<std::size_t>(kernels::Rank::kL2)];
+  std::vector<float> row((dim + 15) / 16 * 16);
+  float scores[kChunk];
+  BlockTopK top(near, kernels::active().below);
+  const std::size_t stride = model.exact->stride();
+  for (std::size_t r = 0; r < n; ++r) {
+    std::copy_n(x + r * dim, dim, row.data());
+    top.reset(near);
+    for (std::size_t first = 0; first < model.lists; first += kChunk) {
+      const std::size_t m = std::min<std::size_t>(kChunk, model.lists - first);
+      score(row.data(), model.centroids.data() + first * stride, stride, m, dim, scores);
+      top.push_block(scores, m, static_cast<std::uint32_t>(first));
+    }
+    const std::vector<Hit>& hits = top.finish();
+    for (std::size_t j = 0; j < near; ++j) {
+      nearest[r * near + j] = j < hits.size() ? hits[j].row : kNoRow;
+      costs[r * near + j] = j < hits.size() ? hits[j].distance : kInfinity;
+    }
+  }
 }
 
 std::shared_ptr<IvfArena> arena_for(const IvfModel& model, std::size_t code_bytes,
@@ -171,8 +201,9 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
     return balanced && static_cast<double>(lists[l].count) + out.more[l] >= most;
   };
 
+  const bool few = rows.rows <= kFewRows;
   std::vector<float> dense;  // where rows of centroids are padded
-  if (model.exact->stride() != dim * sizeof(float)) {
+  if (!few && model.exact->stride() != dim * sizeof(float)) {
     dense.resize(model.lists * dim);
     for (std::uint32_t l = 0; l < model.lists; ++l) {
       std::copy_n(model.centroid(l), dim, dense.data() + l * dim);
@@ -190,8 +221,13 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
   for (std::size_t begin = 0; begin < rows.rows; begin += kBatchRows) {
     const std::size_t n = std::min(kBatchRows, rows.rows - begin);
     const float* x = dense_rows(rows, begin, begin + n, unit(), floats, quiet);
-    assign(MatrixView<const float>(x, n, dim), centroids, Metric::kL2, {nearest.data(), n, near},
-           {costs.data(), n, near}, quiet);
+    if (few) {
+      assign_few(x, n, dim, model, near, nearest.data(), costs.data());
+    } else {
+      const MatrixView<float> wanted(costs.data(), n, near);
+      assign(MatrixView<const float>(x, n, dim), centroids, Metric::kL2, {nearest.data(), n, near},
+             near == 1 ? MatrixView<float>() : wanted, quiet);
+    }
     /// The cheapest with room, else the cheapest; what costs infinitely much is not meant.
     const auto choose = [&](std::size_t r) {
       std::uint32_t best = kNoRow, free = kNoRow;
@@ -212,7 +248,7 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
     };
     // One after another: what is full depends on who came before.
     for (std::size_t r = 0; r < n; ++r) {
-      std::uint32_t own = choose(r);
+      std::uint32_t own = near == 1 ? nearest[r] : choose(r);
       if (own == kNoRow) own = 0;  // distances beyond what floats hold
       ++out.more[own];
       out.lists[(begin + r) * out.copies] = own;
