@@ -12,6 +12,13 @@ from vicinal.cli.output import stderr, usage
 from vicinal.cli.settings import IndexSettings
 
 
+KINDS: dict[str, type[FlatIndex] | type[HNSWIndex] | type[IVFIndex]] = {
+    "flat": FlatIndex,
+    "hnsw": HNSWIndex,
+    "ivf": IVFIndex,
+}
+
+
 def make(
     settings: IndexSettings,
     vectors: Array,
@@ -51,12 +58,7 @@ def make(
         name: getattr(settings, name) for name in names if getattr(settings, name) is not None
     }
     with usage():  # a codec that this index does not have, for one
-        made: type[FlatIndex | HNSWIndex | IVFIndex] = {
-            "flat": FlatIndex,
-            "hnsw": HNSWIndex,
-            "ivf": IVFIndex,
-        }[kind]
-        index = made(dim, metric, **given)
+        index = KINDS[kind](dim, metric, **given)
     index.add(vectors, ids, threads=settings.threads, progress=progress)
     if isinstance(index, HNSWIndex):
         index.reorder(threads=settings.threads, progress=progress)
