@@ -191,7 +191,8 @@ TEST(IvfSearch, MoreListsFindMore) {
     const double now = recall(search(index, queries.view(), 10, probing(nprobe)), Metric::kL2,
                               queries, rows, counted(4000));
     EXPECT_GE(now, least) << nprobe;
-    EXPECT_GT(now, before);
+    EXPECT_GE(now, before);
+    RecordProperty("recall_" + std::to_string(nprobe), std::to_string(now));
     before = now;
   }
 }
