@@ -227,8 +227,8 @@ class IVFIndex(Index):
             Vectors compared with the refine store, at least k; chosen from k and the codec unless
             given. Without a refine store it has no effect.
         cut : float, optional
-            Leaves out lists whose centroid is farther than 1 + cut times the nearest one, in
-            squared distances. Not for "ip".
+            Leaves out lists whose centroid is farther than 1 + cut times the nearest one: squared
+            distances under "l2", 1 minus the inner product under "cosine". Not for "ip".
         allow : array_like of bool or of int, optional
             Which vectors may be found: a mask (id ``i`` if ``allow[i]``; ids beyond its end not),
             or the ids themselves, in any order. Lists that hold none of them do not count as

@@ -37,8 +37,8 @@ struct IvfSearch {
   std::uint32_t nprobe = 16;  ///< lists looked into; more where they hold fewer than k answers
   /// Candidates compared with the refine store, at least k; 0 chooses from k and the codec.
   std::uint32_t candidates = 0;
-  /// Lists are skipped whose centroid is farther than 1 + cut times the nearest one, in squared
-  /// distances. Infinite: none. Not for inner product, which has no such scale.
+  /// Lists are skipped whose centroid is farther than 1 + cut times the nearest one. Infinite: none.
+  /// Not for inner product, which has no such scale.
   float cut = std::numeric_limits<float>::infinity();
   Allowed allowed;
 };

@@ -235,7 +235,6 @@ MemoryReport IvfIndex::Impl::memory() const {
     const Model& model = *now->model;
     part("centroids", model.centroids.size(), model.centroids.borrowed());
     part("coarse codes", model.rough_codes.size(), false);
-    part("centroid norms", model.half_norms.size() * sizeof(float), false);
     for (const auto* codec : {model.codec.get(), model.refine.get()}) {
       if (codec == nullptr) continue;
       for (const auto& array : codec->learned()) {

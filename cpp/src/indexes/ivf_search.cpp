@@ -139,12 +139,10 @@ void IvfProber::choose(const IvfCall& call, const float* queries, std::size_t n,
   }
   scores_.resize(kProbeChunk);
   const std::size_t stride = codec.stride();
-  const bool half = !rough && call.unit();
   for (std::uint32_t first = 0; first < model.lists; first += kProbeChunk) {
     const std::size_t m = std::min<std::size_t>(kProbeChunk, model.lists - first);
     for (std::size_t q = 0; q < n; ++q) {
       prepared_[q].score_block(rows.data() + first * stride, m, scores_.data());
-      for (std::size_t i = 0; half && i < m; ++i) scores_[i] += model.half_norms[first + i];
       for (std::size_t i = 0; !call.all_open() && i < m; ++i) {
         if (!call.is_open(first + static_cast<std::uint32_t>(i))) scores_[i] = kInfinity;
       }
@@ -166,18 +164,15 @@ void IvfProber::rank(const IvfCall& call, const float* query, const std::vector<
   exact_.score_ids(model.centroids.data(), lists_.data(), lists_.size(), scores_.data());
   out.clear();
   for (std::size_t i = 0; i < lists_.size(); ++i) {
-    const float base = scores_[i];
-    const float order = call.unit() ? base + model.half_norms[lists_[i]] : base;
-    if (order < kInfinity) out.push_back({order, base, lists_[i]});
+    if (scores_[i] < kInfinity) out.push_back({scores_[i], lists_[i]});
   }
   std::sort(out.begin(), out.end(), [](const IvfProbe& a, const IvfProbe& b) {
-    return a.rank < b.rank || (a.rank == b.rank && a.list < b.list);
+    return a.base < b.base || (a.base == b.base && a.list < b.list);
   });
   out.resize(std::min(out.size(), probes));
   if (!cut || out.empty()) return;
-  // Squared distances: queries under cosine are of length 1.
   const auto distance = [&](const IvfProbe& p) {
-    return std::max(0.0f, call.unit() ? 1.0f + 2.0f * p.rank : p.rank);
+    return std::max(0.0f, call.unit() ? 1.0f + p.base : p.base);
   };
   const float limit = (1.0f + call.cut()) * distance(out.front());
   std::size_t kept = 1;

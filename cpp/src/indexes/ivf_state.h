@@ -40,7 +40,6 @@ struct IvfModel {
   Buffer centroids;                                ///< lists x exact->stride()
   std::shared_ptr<const quantizers::Codec> rough;  ///< null where looking at all in floats is quick
   Buffer rough_codes;
-  std::vector<float> half_norms;  ///< ||c||^2 / 2, only under cosine: see IvfProber
 
   const float* centroid(std::uint32_t list) const noexcept {
     return reinterpret_cast<const float*>(centroids.data() + std::size_t{list} * exact->stride());

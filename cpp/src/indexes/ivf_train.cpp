@@ -54,26 +54,13 @@ std::unique_ptr<IvfIndex::Impl::Model> IvfIndex::Impl::blank(std::uint32_t lists
 
 void IvfIndex::Impl::complete(Model& model) const {
   model.packed = model.codec->block_bytes() != 0;
-  if (unit()) {
-    model.half_norms.resize(model.lists);
-    for (std::uint32_t l = 0; l < model.lists; ++l) {
-      double sum = 0.0;
-      for (std::size_t d = 0; d < dim; ++d) {
-        const double c = model.centroid(l)[d];
-        sum += c * c;
-      }
-      model.half_norms[l] = static_cast<float>(sum / 2.0);
-    }
-  }
   if (model.lists * dim * sizeof(float) < kRoughBytes) return;
   const std::size_t width = model.exact->stride() / sizeof(float);
   std::vector<float> dense(model.lists * dim);
   for (std::uint32_t l = 0; l < model.lists; ++l) {
     std::copy_n(model.centroid(l), dim, dense.data() + l * dim);
   }
-  // Under cosine lists are ranked by the distance too: see IvfProber.
-  const Metric rank = metric == Metric::kInnerProduct ? Metric::kInnerProduct : Metric::kL2;
-  model.rough = Codec::train(CodecKind::kSq8, dim, rank, {dense.data(), model.lists, dim});
+  model.rough = Codec::train(CodecKind::kSq8, dim, model.exact->metric(), {dense.data(), model.lists, dim});
   model.rough_codes = Buffer::allocate(model.lists * model.rough->stride());
   model.rough->encode(model.centroid(0), width, model.lists, model.rough_codes.mutable_data());
 }
