@@ -185,14 +185,14 @@ TEST(IvfSearch, MoreListsFindMore) {
   params.lists = 64;
   IvfIndex index(16, Metric::kL2, params);
   index.add(rows.view());
+  // Measured 0.572, 0.999, 1 and 1.
   double before = 0.0;
-  const std::pair<std::uint32_t, double> wanted[] = {{1, 0.25}, {4, 0.6}, {16, 0.93}, {64, 1.0}};
+  const std::pair<std::uint32_t, double> wanted[] = {{1, 0.5}, {4, 0.97}, {16, 0.99}, {64, 1.0}};
   for (const auto& [nprobe, least] : wanted) {
     const double now = recall(search(index, queries.view(), 10, probing(nprobe)), Metric::kL2,
                               queries, rows, counted(4000));
     EXPECT_GE(now, least) << nprobe;
     EXPECT_GE(now, before);
-    RecordProperty("recall_" + std::to_string(nprobe), std::to_string(now));
     before = now;
   }
 }
