@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-
 from bench.recall import datasets, machine
+
 from vicinal import cluster
 
 Floats = datasets.Floats

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, cast
 from vicinal import _core
 from vicinal._convert import as_path, format_error
 from vicinal._types import Path, Progress
+from vicinal.binary import BinaryIndex
 from vicinal.errors import ArgumentError
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
@@ -20,7 +21,7 @@ from vicinal.ivf import IVFIndex
 __all__ = ["FileInfo", "Section", "info", "open", "verify"]
 
 Mode: TypeAlias = Literal["map", "load"]
-AnyIndex: TypeAlias = FlatIndex | HNSWIndex | IVFIndex
+AnyIndex: TypeAlias = FlatIndex | HNSWIndex | IVFIndex | BinaryIndex
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class FileInfo:
     version : int
         Of the format.
     kind : str
-        "flat", "hnsw" or "ivf".
+        "flat", "hnsw", "ivf" or "binary".
     header : dict
         What the index needs to open itself again.
     metadata : dict or str
@@ -151,7 +152,7 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
 
     Returns
     -------
-    FlatIndex, HNSWIndex or IVFIndex
+    FlatIndex, HNSWIndex, IVFIndex or BinaryIndex
         As it was saved, with its settings and report. Adding to it does not change the file.
 
     Raises
@@ -177,6 +178,9 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
     elif kind == "ivf":
         index = IVFIndex.__new__(IVFIndex)
         index._begin(_core.IvfIndex.open(where, mode == "load"))
+    elif kind == "binary":
+        index = BinaryIndex.__new__(BinaryIndex)
+        index._begin(_core.BinaryIndex.open(where, mode == "load"))
     else:
         raise format_error(name, f"it holds an index of kind {kind!r}, unknown to this version")
     try:
@@ -239,5 +243,5 @@ def _open_file(path: str, mode: str) -> Any:
     return builtins.open(path, mode)
 
 
-for _kind in (FlatIndex, HNSWIndex, IVFIndex):
+for _kind in (FlatIndex, HNSWIndex, IVFIndex, BinaryIndex):
     copyreg.pickle(cast(Any, _kind), cast(Any, _reduce))

@@ -49,7 +49,7 @@ struct KMeansParams {
   double slack = 1.05;              ///< >= 1; kCapacity: see there. kPenalty: largest size by the
                                     ///< mean at which charges rest; not a promise
   std::uint32_t branching = 16;     ///< kPenalty: parts per split, 2 .. 1024
-  double epsilon = 0.05;            ///< kTransport: > 0, distances scaled to [-1, 1] before
+  double epsilon = 0.01;            ///< kTransport: > 0, distances scaled to [-1, 1] before
   std::uint32_t rounds = 100;       ///< kTransport: of scaling at most, per iteration
   std::uint64_t seed = 0;           ///< the only source of randomness
 };

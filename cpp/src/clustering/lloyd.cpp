@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <queue>
 #include <utility>
 
@@ -193,15 +194,18 @@ void Lloyd::repair(std::uint64_t seed, std::uint64_t round) {
   for (std::size_t i = 0; i < labels_.size(); ++i) {
     members[next[labels_[i]]++] = static_cast<std::uint32_t>(i);
   }
+  std::vector<std::size_t> origin(sizes_.size());  // whose rows a cluster is split off from
+  std::iota(origin.begin(), origin.end(), std::size_t{0});
   const std::size_t dim = rows_.dim();
   std::vector<float> room(dim);
   for (const std::size_t c : empty) {
     const auto [size, from] = largest.top();
     if (size < 2) return;
     largest.pop();
+    origin[c] = origin[from];
     const std::uint64_t pick =
-        random_below(sizes_[from], seed, kRepairStream, round * sizes_.size() + c);
-    const std::uint32_t member = members[begin[from] + pick];
+        random_below(sizes_[origin[c]], seed, kRepairStream, round * sizes_.size() + c);
+    const std::uint32_t member = members[begin[origin[c]] + pick];
     const float* x = rows_.read(member, std::size_t{member} + 1, room.data());
     // A short step towards the member, and as far back: the border between the two runs through
     // the mean, and other clusters hardly notice.

@@ -18,7 +18,7 @@ constexpr std::size_t kFewestSampled = 32768;
 constexpr std::size_t kSampledPerCluster = 8;
 constexpr std::size_t kBatchPart = 8;     // a batch is at most this part of the seeds before it
 constexpr std::size_t kPiece = 512;       // rows
-constexpr std::size_t kFewSeeds = 8;      // compared one by one
+constexpr std::size_t kFewSeeds = 2;      // fewer are compared one by one, without a panel
 
 /// The rows that seeds are drawn from, and how far each is from the seeds so far.
 class Field {

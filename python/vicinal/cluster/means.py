@@ -123,7 +123,7 @@ def kmeans(
     balance: Literal["penalty", "capacity", "transport"] | str | None = None,
     slack: float = 1.05,
     branching: int = 16,
-    epsilon: float = 0.05,
+    epsilon: float = 0.01,
     rounds: int = 100,
     seed: int = 0,
     threads: int | None = None,

@@ -63,6 +63,8 @@ class EachIndex : public testing::TestWithParam<test::SavedSample> {
         EXPECT_THROW(FlatIndex::open(path_, mode), FormatError) << why;
       } else if (good_.kind == "ivf") {
         EXPECT_THROW(IvfIndex::open(path_, mode), FormatError) << why;
+      } else if (good_.kind == "binary") {
+        EXPECT_THROW(BinaryIndex::open(path_, mode), FormatError) << why;
       } else {
         EXPECT_THROW(HnswIndex::open(path_, mode), FormatError) << why;
       }
@@ -89,6 +91,9 @@ TEST_P(EachIndex, OpensUndamaged) {
       EXPECT_THROW(HnswIndex::open(path_, mode), FormatError);
     } else if (good_.kind == "ivf") {
       EXPECT_NO_THROW(test::exercise_ivf(path_, mode));
+      EXPECT_THROW(FlatIndex::open(path_, mode), FormatError);
+    } else if (good_.kind == "binary") {
+      EXPECT_NO_THROW(test::exercise_binary(path_, mode));
       EXPECT_THROW(FlatIndex::open(path_, mode), FormatError);
     } else {
       EXPECT_NO_THROW(test::exercise_hnsw(path_, mode));
