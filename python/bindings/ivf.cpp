@@ -78,9 +78,9 @@ void train(IvfIndex& self, const py::array& array, py::handle threads, py::handl
 
 void bind_ivf(py::module_& module) {
   py::class_<IvfIndex> bound(module, "IvfIndex");
-  bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"),
-            py::arg("refine"), py::arg("lists"), py::arg("residual"), py::arg("soar"),
-            py::arg("spill"), py::arg("balance"), py::arg("seed"));
+  bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"), py::arg("refine"),
+            py::arg("lists"), py::arg("residual"), py::arg("soar"), py::arg("spill"),
+            py::arg("balance"), py::arg("seed"));
   bind_common(bound);
   using Self = const IvfIndex&;
   bound.def_property_readonly("codec", [](Self self) { return tuple(self.params().codec); });

@@ -515,7 +515,7 @@ class IVFParams:
                 raise TypeError(f"{name} must be True or False, got {got}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as TOML and JSON hold them; no refine store is "none", lists to choose 0."""
+        """Plain values, as TOML and JSON hold them; no refine store is "none", no lists are 0."""
         return {
             "codec": str(self.codec),
             "refine": self.refine or "none",

@@ -434,7 +434,8 @@ def test_inverted_lists(run: Run, folder: Path, tmp_path: Path) -> None:
     shown = run("info", path)
     assert "ivf" in shown.out
     hits = run("search", path, folder / "queries.npy", "-k", 3, "--nprobe", 4, "--format", "json")
-    assert hits.json["ids"] == index.search(np.load(folder / "queries.npy"), 3, nprobe=4).ids.tolist()
+    want = index.search(np.load(folder / "queries.npy"), 3, nprobe=4)
+    assert hits.json["ids"] == want.ids.tolist()
     one_line(run("search", path, folder / "queries.npy", "--ef", 9), 2)
     one_line(run("search", folder / "hnsw.vicinal", folder / "queries.npy", "--nprobe", 9), 2)
     one_line(run("build", folder / "base.npy", "-o", path, "--index", "ivf", "--links", 9), 2)

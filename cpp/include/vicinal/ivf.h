@@ -26,7 +26,7 @@ struct IvfParams {
   /// ||r'||^2 + spill <r', r>^2 / ||r||^2 least, r being the residual of the first
   /// (SOAR, Sun et al., NeurIPS 2023).
   bool soar = false;
-  float spill = 1.0f;    ///< >= 0; kept to a thousandth
+  float spill = 1.0f;  ///< >= 0; kept to a thousandth
   /// 0: each row in the list of the nearest centroid. From 1 on: no list takes more than so many
   /// times the mean length while one of the nearest few is below that. Kept to a thousandth.
   float balance = 0.0f;
@@ -37,8 +37,8 @@ struct IvfSearch {
   std::uint32_t nprobe = 16;  ///< lists looked into; more where they hold fewer than k answers
   /// Candidates compared with the refine store, at least k; 0 chooses from k and the codec.
   std::uint32_t candidates = 0;
-  /// Lists are skipped whose centroid is farther than 1 + cut times the nearest one. Infinite: none.
-  /// Not for inner product, which has no such scale.
+  /// Lists are skipped whose centroid is farther than 1 + cut times the nearest one. Infinite:
+  /// none. Not for inner product, which has no such scale.
   float cut = std::numeric_limits<float>::infinity();
   Allowed allowed;
 };

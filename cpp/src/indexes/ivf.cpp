@@ -28,8 +28,7 @@ bool finer(RefineKind refine, CodecKind codec) {
     case RefineKind::kFloat16: return codec >= CodecKind::kSq8;
     case RefineKind::kFloat32: return codec >= CodecKind::kSq8 || codec == CodecKind::kFloat16;
     case RefineKind::kSq8:
-      return codec >= CodecKind::kSq4 && codec != CodecKind::kSq4x8 &&
-             codec != CodecKind::kFloat8;
+      return codec >= CodecKind::kSq4 && codec != CodecKind::kSq4x8 && codec != CodecKind::kFloat8;
   }
   return false;
 }
@@ -181,7 +180,8 @@ void IvfIndex::Impl::get(std::int64_t id, float* out) const {
     }
     return;
   }
-  throw Error("id " + std::to_string(id) + " is in no list: the file this index was opened from "
+  throw Error("id " + std::to_string(id) +
+              " is in no list: the file this index was opened from "
               "is damaged");
 }
 
@@ -247,7 +247,6 @@ MemoryReport IvfIndex::Impl::memory() const {
   part("id map", map_.bytes(), false);
   return report;
 }
-
 
 void IvfIndex::Impl::check_new_ids(const std::int64_t* ids, std::size_t count) const {
   IdMap fresh;

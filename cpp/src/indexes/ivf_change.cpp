@@ -185,15 +185,15 @@ bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_al
 }  // namespace
 
 IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& lists,
-                                             const VectorsView& rows,
-                                             const RunOptions& run) const {
+                                             const VectorsView& rows, const RunOptions& run) const {
   Labels out;
   out.copies = params.soar && model.lists > 1 ? 2 : 1;
   out.lists.resize(rows.rows * out.copies);
   out.more.resize(model.lists);
   const bool balanced = params.balance != 0.0f;
-  const std::size_t near = std::min<std::size_t>(
-      model.lists, out.copies == 2 ? kSpillNear : balanced ? kBalanceNear : 1);
+  const std::size_t near = std::min<std::size_t>(model.lists, out.copies == 2 ? kSpillNear
+                                                              : balanced      ? kBalanceNear
+                                                                              : 1);
   double total = static_cast<double>(rows.rows * out.copies);
   for (const IvfList& list : lists) total += list.count;
   const double most = std::ceil(static_cast<double>(params.balance) * total / model.lists);
@@ -261,9 +261,8 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
           const float* row = x + r * dim;
           const float* centre = model.centroid(own);
           for (std::size_t d = 0; d < dim; ++d) residual[d] = row[d] - centre[d];
-          const double square = summed(dim, [&](std::size_t d) {
-            return static_cast<double>(residual[d]) * residual[d];
-          });
+          const double square = summed(
+              dim, [&](std::size_t d) { return static_cast<double>(residual[d]) * residual[d]; });
           for (std::size_t j = 0; j < near; ++j) {
             float& cost = costs[r * near + j];
             const std::uint32_t l = nearest[r * near + j];
@@ -276,8 +275,8 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
               return (static_cast<double>(row[d]) - other[d]) * residual[d];
             });
             if (square > 0.0) {
-              cost += static_cast<float>(static_cast<double>(params.spill) * along * along /
-                                         square);
+              cost +=
+                  static_cast<float>(static_cast<double>(params.spill) * along * along / square);
             }
           }
         }
@@ -296,8 +295,7 @@ IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& li
 
 std::shared_ptr<IvfStore> IvfIndex::Impl::stored(const Snapshot& now, const Model& model,
                                                  std::size_t rows, bool table) const {
-  if (now.store && rows <= now.store->capacity &&
-      !(model.refine && now.store->refine.borrowed()) &&
+  if (now.store && rows <= now.store->capacity && !(model.refine && now.store->refine.borrowed()) &&
       !(table && (now.store->ids.size() == 0 || now.store->ids.borrowed()))) {
     return now.store;
   }
@@ -507,8 +505,8 @@ IvfIndex::Impl::Snapshot IvfIndex::Impl::swept(const Snapshot& now) const {
     for (std::size_t l = begin; l < end; ++l) {
       const IvfList& list = (*now.lists)[l];
       if (list.count == 0) continue;
-      kept[l] = static_cast<std::uint32_t>(
-          std::count_if(list.rows(), list.rows() + list.count, stays));
+      kept[l] =
+          static_cast<std::uint32_t>(std::count_if(list.rows(), list.rows() + list.count, stays));
     }
   });
   auto lists = std::make_shared<Lists>(side_by_side(model, kept));

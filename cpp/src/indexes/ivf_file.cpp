@@ -159,16 +159,15 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   // No product here can overflow: rows and lists < 2^32, strides < 2^18.
   auto model = impl->blank(lists);
   file.verify("list_centroids");
-  model->centroids =
-      file.section("list_centroids", std::uint64_t{lists} * model->exact->stride());
+  model->centroids = file.section("list_centroids", std::uint64_t{lists} * model->exact->stride());
   check_centroids(file, *model);
   model->codec = indexes::restore_codec(file, params.codec, width,
                                         params.residual ? Metric::kInnerProduct : rank,
                                         indexes::read_learned(file, params.codec, width));
   if (params.refine != RefineKind::kNone) {
     const CodecSpec fine = indexes::stored_as(params.refine);
-    model->refine = indexes::restore_codec(
-        file, fine, width, rank, indexes::read_learned(file, fine, width, kRefinePrefix));
+    model->refine = indexes::restore_codec(file, fine, width, rank,
+                                           indexes::read_learned(file, fine, width, kRefinePrefix));
   }
   impl->complete(*model);
 

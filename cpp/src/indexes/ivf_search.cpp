@@ -120,8 +120,8 @@ void IvfCall::nothing() const {
 // ---- Lists
 // ------------------------------------------------------------------------------------
 
-void IvfProber::choose(const IvfCall& call, const float* queries, std::size_t n,
-                       std::size_t probes, bool cut, std::vector<IvfProbe>* out) {
+void IvfProber::choose(const IvfCall& call, const float* queries, std::size_t n, std::size_t probes,
+                       bool cut, std::vector<IvfProbe>* out) {
   const IvfModel& model = call.model();
   const std::size_t dim = call.queries().cols;
   const bool rough = model.rough != nullptr && 3 * probes < call.open();
@@ -214,8 +214,8 @@ void IvfQuery::score(const IvfCall& call, const IvfList& list, std::size_t at, s
   }
 }
 
-void IvfSieve::scan(const IvfCall& call, const IvfQuery& query, const IvfList& list,
-                    std::size_t at, std::size_t n, float base, BlockTopK& top) {
+void IvfSieve::scan(const IvfCall& call, const IvfQuery& query, const IvfList& list, std::size_t at,
+                    std::size_t n, float base, BlockTopK& top) {
   query.score(call, list, at, n, base, scores_);
   const std::uint32_t* rows = list.rows() + at;
   if (!call.filtered()) {
@@ -352,8 +352,8 @@ void answer_by_list(const IvfCall& call, std::size_t first, std::size_t n,
   for (const bool nearest : {true, false}) {
     const auto each = [&](std::size_t q, const auto& use) {
       const std::size_t begin = nearest ? 0 : 1;
-      const std::size_t end = nearest ? std::min<std::size_t>(1, probes[q].size())
-                                      : probes[q].size();
+      const std::size_t end =
+          nearest ? std::min<std::size_t>(1, probes[q].size()) : probes[q].size();
       for (std::size_t p = begin; p < end; ++p) use(probes[q][p]);
     };
     starts.assign(model.lists + 1, 0);
@@ -476,8 +476,8 @@ void IvfIndex::Impl::search(const VectorsView& queries, const IvfSearch& how,
     parallel_for(total, kSinglesGrain, run, singles, &ticker);
     return;
   }
-  const std::size_t each_bytes = 16 * dim + 16 * call.keep() + 12 * call.probes() +
-                                 (std::size_t{16} << 10);
+  const std::size_t each_bytes =
+      16 * dim + 16 * call.keep() + 12 * call.probes() + (std::size_t{16} << 10);
   const std::size_t most = std::clamp<std::size_t>(kGroupBytes / each_bytes, 32, 2048);
   std::size_t groups = (total + most - 1) / most;
   groups = std::max<std::size_t>(groups, std::min<std::size_t>(workers(run), total / kByList));

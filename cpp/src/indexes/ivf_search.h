@@ -48,7 +48,7 @@ class IvfCall {
 
   std::size_t probes() const noexcept { return probes_; }
   float cut() const noexcept { return cut_; }
-  std::size_t want() const noexcept { return want_; }  ///< answers: k, or all there are
+  std::size_t want() const noexcept { return want_; }    ///< answers: k, or all there are
   std::size_t depth() const noexcept { return depth_; }  ///< candidates compared at last
   /// Entries kept: a row may be met in both of its lists.
   std::size_t keep() const noexcept { return keep_; }
@@ -92,10 +92,10 @@ struct IvfProbe {
 
 /// Finds the lists nearest to queries.
 ///
-/// Lists rank by the score of their centroid: ||q - c||^2, or -<q, c> under inner product and cosine.
-/// Under cosine too rows go to the centroid at the least distance, and centroids keep their length:
-/// a scattered list has a shorter one, and fewer rows near to any query. Against ranking by the
-/// distance that found 2 points more of words among definitions and as much of definitions.
+/// Lists rank by the score of their centroid: ||q - c||^2, or -<q, c> under inner product and
+/// cosine. Under cosine too rows go to the centroid at the least distance, and centroids keep their
+/// length: a scattered list has a shorter one, and fewer rows near to any query. Against ranking by
+/// the distance that found 2 points more of words among definitions and as much of definitions.
 class IvfProber {
  public:
   static constexpr std::size_t kMostQueries = 32;  ///< that share one look through the centroids
@@ -195,6 +195,5 @@ inline std::size_t more_probes(const IvfCall& call, std::size_t probes) noexcept
 /// Queries [first, first + n), list by list. done: counts queries.
 void answer_by_list(const IvfCall& call, std::size_t first, std::size_t n,
                     std::atomic<std::uint64_t>& done, Ticker& ticker, IvfStats& stats);
-
 
 }  // namespace vicinal::indexes

@@ -60,7 +60,8 @@ void IvfIndex::Impl::complete(Model& model) const {
   for (std::uint32_t l = 0; l < model.lists; ++l) {
     std::copy_n(model.centroid(l), dim, dense.data() + l * dim);
   }
-  model.rough = Codec::train(CodecKind::kSq8, dim, model.exact->metric(), {dense.data(), model.lists, dim});
+  model.rough =
+      Codec::train(CodecKind::kSq8, dim, model.exact->metric(), {dense.data(), model.lists, dim});
   model.rough_codes = Buffer::allocate(model.lists * model.rough->stride());
   model.rough->encode(model.centroid(0), width, model.lists, model.rough_codes.mutable_data());
 }

@@ -11,7 +11,6 @@ from vicinal._types import Array, Progress
 from vicinal.cli.output import stderr, usage
 from vicinal.cli.settings import IndexSettings
 
-
 KINDS: dict[str, type[FlatIndex] | type[HNSWIndex] | type[IVFIndex]] = {
     "flat": FlatIndex,
     "hnsw": HNSWIndex,
