@@ -13,5 +13,6 @@ void bind_file(pybind11::module_& module);
 void bind_flat(pybind11::module_& module);
 void bind_hnsw(pybind11::module_& module);
 void bind_medoids(pybind11::module_& module);
+void bind_ivf(pybind11::module_& module);
 
 }  // namespace vicinal::python

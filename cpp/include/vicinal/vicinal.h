@@ -10,6 +10,7 @@
 #include "vicinal/hnsw.h"
 #include "vicinal/idset.h"
 #include "vicinal/medoids.h"
+#include "vicinal/ivf.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
 #include "vicinal/version.h"
