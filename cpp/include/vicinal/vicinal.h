@@ -8,6 +8,7 @@
 #include "vicinal/hnsw.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/version.h"
 #include "vicinal/view.h"
