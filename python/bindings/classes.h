@@ -9,5 +9,6 @@ void bind_cpu(pybind11::module_& module);
 void bind_file(pybind11::module_& module);
 void bind_flat(pybind11::module_& module);
 void bind_hnsw(pybind11::module_& module);
+void bind_transform(pybind11::module_& module);
 
 }  // namespace vicinal::python

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "vicinal/control.h"
@@ -27,10 +29,17 @@ class Transform {
   explicit Transform(MatrixView<const float> data, MatrixView<const float> query = {},
                      const std::vector<float>& offset = {});
 
+  /// A random rotation that needs no matrices: time dim log dim, memory dim, decided by the seed
+  /// alone. Throws ArgumentError for dim 0 or above kMaxDim.
+  static Transform rotation(std::size_t dim, std::uint64_t seed);
+
   std::size_t in() const noexcept;   ///< dimensions of the vectors that callers hold
   std::size_t out() const noexcept;  ///< dimensions of what is stored
 
-  /// Copies, row by row, without padding.
+  bool fast() const noexcept;           ///< made by rotation()
+  std::uint64_t seed() const noexcept;  ///< its seed; 0 for others
+
+  /// Copies, row by row, without padding; of rotation() worked out here.
   std::vector<float> data_matrix() const;
   std::vector<float> query_matrix() const;
   std::vector<float> offset() const;  ///< in() numbers
@@ -58,6 +67,7 @@ class Transform {
   const Impl& impl() const noexcept { return *impl_; }
 
  private:
+  explicit Transform(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };
 

@@ -198,7 +198,11 @@ void for_pieces(const VectorsView& view, const char* array, const RunOptions& ru
 
 std::size_t Transform::Impl::map_data(const float* rows, std::size_t in_stride, std::size_t n,
                                       float* to, std::size_t to_stride) const {
-  data->multiply(rows, in_stride, n, shift_by(), to, to_stride);
+  if (fast) {
+    for (std::size_t r = 0; r < n; ++r) fast->apply(rows + r * in_stride, to + r * to_stride);
+  } else {
+    data->multiply(rows, in_stride, n, shift_by(), to, to_stride);
+  }
   for (std::size_t r = 0; r < n; ++r) {
     if (!all_finite(to + r * to_stride, out)) return r;
   }
@@ -207,7 +211,11 @@ std::size_t Transform::Impl::map_data(const float* rows, std::size_t in_stride, 
 
 bool Transform::Impl::map_query(const float* from, Metric metric, float* to, float* shift) const {
   const bool l2 = metric == Metric::kL2;
-  query->multiply(from, in, 1, l2 ? shift_by() : nullptr, to, out);
+  if (fast) {
+    fast->apply(from, to);
+  } else {
+    query->multiply(from, in, 1, l2 ? shift_by() : nullptr, to, out);
+  }
   double sum = 0;
   if (!l2) {
     for (std::size_t i = 0; i < offset.size(); ++i) {
@@ -223,6 +231,12 @@ bool Transform::Impl::map_query(const float* from, Metric metric, float* to, flo
 
 void Transform::Impl::map_back(const float* rows, std::size_t in_stride, std::size_t n, float* to,
                                std::size_t to_stride) const {
+  if (fast) {
+    for (std::size_t r = 0; r < n; ++r) {
+      fast->apply_transposed(rows + r * in_stride, to + r * to_stride);
+    }
+    return;
+  }
   back.multiply(rows, in_stride, n, nullptr, to, to_stride);
   if (offset.empty()) return;
   for (std::size_t r = 0; r < n; ++r) {
@@ -265,10 +279,40 @@ Transform::Transform(MatrixView<const float> data, MatrixView<const float> query
   impl_ = std::move(impl);
 }
 
+Transform Transform::rotation(std::size_t dim, std::uint64_t seed) {
+  if (dim == 0 || dim > kMaxDim) {
+    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
+                        std::to_string(kMaxDim));
+  }
+  auto impl = std::make_shared<Impl>();
+  impl->in = impl->out = dim;
+  impl->fast = std::make_unique<const quantizers::FastRotation>(dim, seed);
+  impl->seed = seed;
+  impl->identity = impl->consistent = true;
+  return Transform(std::move(impl));
+}
+
 std::size_t Transform::in() const noexcept { return impl_->in; }
 std::size_t Transform::out() const noexcept { return impl_->out; }
-std::vector<float> Transform::data_matrix() const { return impl_->data->values(); }
-std::vector<float> Transform::query_matrix() const { return impl_->query->values(); }
+bool Transform::fast() const noexcept { return impl_->fast != nullptr; }
+std::uint64_t Transform::seed() const noexcept { return impl_->seed; }
+
+std::vector<float> Transform::data_matrix() const {
+  if (!fast()) return impl_->data->values();
+  const std::size_t dim = in();
+  std::vector<float> out(dim * dim), unit(dim);
+  for (std::size_t r = 0; r < dim; ++r) {  // row r is what the transpose makes of unit vector r
+    unit[r] = 1;
+    impl_->fast->apply_transposed(unit.data(), out.data() + r * dim);
+    unit[r] = 0;
+  }
+  return out;
+}
+
+std::vector<float> Transform::query_matrix() const {
+  return fast() ? data_matrix() : impl_->query->values();
+}
+
 std::vector<float> Transform::offset() const {
   return impl_->offset.empty() ? std::vector<float>(impl_->in) : impl_->offset;
 }

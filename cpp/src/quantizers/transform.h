@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "base/buffer.h"
+#include "quantizers/fast_rotation.h"
 #include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
@@ -50,6 +52,8 @@ namespace vicinal {
 struct Transform::Impl {
   std::size_t in = 0;
   std::size_t out = 0;
+  std::unique_ptr<const quantizers::FastRotation> fast;  ///< then there are no matrices, no offset
+  std::uint64_t seed = 0;
   std::shared_ptr<const quantizers::PaddedMatrix> data;
   std::shared_ptr<const quantizers::PaddedMatrix> query;  ///< the same object where A = B
   quantizers::PaddedMatrix back;                          ///< B^T

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <limits>
 
 #include "quantizers/transform.h"
@@ -13,7 +14,36 @@ namespace {
 constexpr char kData[] = "transform/data";
 constexpr char kQuery[] = "transform/query";
 constexpr char kOffset[] = "transform/offset";
+constexpr char kRotation[] = "transform/rotation";
 constexpr std::size_t kPieceRows = 256;  // encoded or decoded at a time: some hundred kilobytes
+
+// A file keeps float32 arrays: 16 bits of the seed in each number.
+constexpr std::size_t kSeedValues = 4;
+
+std::vector<float> seed_values(std::uint64_t seed) {
+  std::vector<float> out(kSeedValues);
+  for (std::size_t i = 0; i < kSeedValues; ++i) {
+    out[i] = static_cast<float>(seed >> (16 * i) & 0xFFFF);
+  }
+  return out;
+}
+
+std::uint64_t seed_of(const std::vector<float>& values) {
+  if (values.size() != kSeedValues) {
+    throw ArgumentError("the seed of the transform has " + std::to_string(values.size()) +
+                        " parts; wanted " + std::to_string(kSeedValues));
+  }
+  std::uint64_t seed = 0;
+  for (std::size_t i = 0; i < kSeedValues; ++i) {
+    const float part = values[i];
+    if (!(part >= 0 && part <= 65535) || part != std::floor(part)) {
+      throw ArgumentError("part " + std::to_string(i) + " of the seed of the transform is " +
+                          std::to_string(part) + "; wanted a whole number from 0 to 65535");
+    }
+    seed |= static_cast<std::uint64_t>(part) << (16 * i);
+  }
+  return seed;
+}
 
 class TransformedCodec final : public Codec {
  public:
@@ -27,8 +57,15 @@ class TransformedCodec final : public Codec {
   const Transform& transform() const noexcept { return transform_; }
   const Codec& inner() const noexcept { return *inner_; }
 
+  bool reconstructs() const noexcept override { return inner_->reconstructs(); }
+  bool has_fast() const noexcept override { return inner_->has_fast(); }
+
   std::vector<Learned> learned() const override {
     std::vector<Learned> out = inner_->learned();
+    if (transform_.fast()) {
+      out.push_back({kRotation, seed_values(transform_.seed())});
+      return out;
+    }
     out.push_back({kData, transform_.data_matrix()});
     out.push_back({kQuery, transform_.query_matrix()});
     out.push_back({kOffset, transform_.offset()});
@@ -71,7 +108,7 @@ class TransformedCodec final : public Codec {
     float shift = 0;
     const std::vector<float> image = image_of(query, &shift);
     inner_->prepare(image.data(), precision, out);
-    out.shift(out.shift() + shift);
+    out.add_shift(shift);
   }
 
   void prepare_row(const std::byte* row, Query& out) const override {
@@ -87,7 +124,7 @@ class TransformedCodec final : public Codec {
     float shift = 0;
     map.map_query(vector.data(), metric(), image.data(), &shift);  // what a file holds is not judged
     inner_->prepare(image.data(), Precision::kFast, out);
-    out.shift(out.shift() + shift);
+    out.add_shift(shift);
   }
 
   float twin_limit(const std::byte* row) const noexcept override {
@@ -105,7 +142,7 @@ class TransformedCodec final : public Codec {
     float shift = 0;
     const std::vector<float> image = image_of(query, &shift);
     inner_->prepare_blocks(image.data(), out);
-    out.shift(out.shift() + shift);
+    out.add_shift(shift);
   }
 
  private:
@@ -123,15 +160,42 @@ class TransformedCodec final : public Codec {
   std::shared_ptr<const Codec> inner_;
 };
 
-const Learned& named(const std::vector<Learned>& learned, const char* name) {
-  for (const Learned& array : learned) {
-    if (array.name == name) return array;
-  }
+const Learned* find(const std::vector<Learned>& learned, const char* name) {
+  const auto found = std::find_if(learned.begin(), learned.end(),
+                                  [&](const Learned& array) { return array.name == name; });
+  return found == learned.end() ? nullptr : &*found;
+}
+
+const Learned& get(const std::vector<Learned>& learned, const char* name) {
+  const Learned* found = find(learned, name);
+  if (found != nullptr) return *found;
   throw ArgumentError("a codec behind a transform has no array \"" + std::string(name) + "\"");
 }
 
 bool of_transform(const Learned& array) {
-  return array.name == kData || array.name == kQuery || array.name == kOffset;
+  return array.name == kData || array.name == kQuery || array.name == kOffset ||
+         array.name == kRotation;
+}
+
+Transform restore_transform(const std::vector<Learned>& learned, std::size_t dim) {
+  if (dim == 0 || dim > kMaxDim) {
+    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
+                        std::to_string(kMaxDim));
+  }
+  const Learned* rotation = find(learned, kRotation);
+  if (rotation != nullptr) return Transform::rotation(dim, seed_of(rotation->values));
+  const Learned& data = get(learned, kData);
+  const Learned& query = get(learned, kQuery);
+  const Learned& offset = get(learned, kOffset);
+  const std::size_t size = data.values.size();
+  if (size == 0 || size % dim != 0 || query.values.size() != size || offset.values.size() != dim) {
+    throw ArgumentError("the arrays of the transform hold " + std::to_string(size) + ", " +
+                        std::to_string(query.values.size()) + " and " +
+                        std::to_string(offset.values.size()) + " numbers; wanted rows of " +
+                        std::to_string(dim) + ", as many again, and " + std::to_string(dim));
+  }
+  const std::size_t out = size / dim;
+  return Transform({data.values.data(), out, dim}, {query.values.data(), out, dim}, offset.values);
 }
 
 void check_fits(const Transform& transform, Metric metric) {
@@ -182,31 +246,23 @@ std::shared_ptr<const Codec> train_transformed(const CodecSpec& spec, const Tran
 
 std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::size_t dim,
                                                  Metric metric, std::vector<Learned> learned) {
-  const Learned& data = named(learned, kData);
-  const Learned& query = named(learned, kQuery);
-  const Learned& offset = named(learned, kOffset);
-  const std::size_t size = data.values.size();
-  if (dim == 0 || size == 0 || size % dim != 0 || query.values.size() != size ||
-      offset.values.size() != dim) {
-    throw ArgumentError("the arrays of the transform hold " + std::to_string(size) + ", " +
-                        std::to_string(query.values.size()) + " and " +
-                        std::to_string(offset.values.size()) +
-                        " numbers; wanted rows of " + std::to_string(dim) +
-                        ", as many again, and " + std::to_string(dim));
-  }
-  const std::size_t out = size / dim;
-  const Transform transform({data.values.data(), out, dim}, {query.values.data(), out, dim},
-                            offset.values);
+  const Transform transform = restore_transform(learned, dim);
   check_fits(transform, metric);
   learned.erase(std::remove_if(learned.begin(), learned.end(), of_transform), learned.end());
-  return transformed(
-      transform, Codec::restore(spec, out, transformed_metric(metric), std::move(learned)), metric);
+  return transformed(transform,
+                     Codec::restore(spec, transform.out(), transformed_metric(metric),
+                                    std::move(learned)),
+                     metric);
 }
 
 std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
                                                                     std::size_t in,
-                                                                    std::size_t out) {
+                                                                    std::size_t out, bool fast) {
   std::vector<std::pair<std::string, std::size_t>> arrays = Codec::learns(spec, out);
+  if (fast) {
+    arrays.emplace_back(kRotation, kSeedValues);
+    return arrays;
+  }
   arrays.emplace_back(kData, out * in);
   arrays.emplace_back(kQuery, out * in);
   arrays.emplace_back(kOffset, in);

@@ -34,11 +34,12 @@ std::shared_ptr<const Codec> train_transformed(const CodecSpec& spec, const Tran
 /// `learned` holds a transform, the arrays of the inner codec, and nothing else.
 std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::size_t dim,
                                                  Metric metric, std::vector<Learned> learned);
-/// Names and lengths of what a transformed codec learned: "transform/data", "transform/query" (out
-/// x in numbers each), "transform/offset" (in numbers) after those of the codec.
+/// Names and lengths of what a transformed codec learned, after those of the codec:
+/// "transform/data", "transform/query" (out x in numbers each), "transform/offset" (in numbers);
+/// of Transform::fast() ones "transform/rotation" alone (4 numbers, the seed).
 std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
                                                                     std::size_t in,
-                                                                    std::size_t out);
+                                                                    std::size_t out, bool fast);
 
 /// What stands before the codec, and the codec behind it; null and the codec itself if nothing
 /// does.

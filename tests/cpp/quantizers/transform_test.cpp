@@ -119,6 +119,7 @@ TEST(Transform, KnowsWhichDistancesItKeeps) {
       {"rotation", made(reflection(40, 40, 40, 1)), true, true, true},
       {"rotation, twice", made(reflection(40, 40, 40, 1), reflection(40, 40, 40, 1)), true, true,
        true},
+      {"fast rotation", Transform::rotation(40, 1), true, true, true},
       {"fewer dimensions", made(reflection(40, 30, 40, 1)), true, false, false},
       {"more dimensions", made(reflection(40, 40, 30, 1)), true, true, true},
       {"whitening", made(pair.data, pair.query), false, false, true},
@@ -144,7 +145,7 @@ TEST(Transform, ShiftsMakeScoresThoseOfTheInverse) {
   const Transform cases[] = {
       made(reflection(50, 50, 50, 3), offset), made(reflection(50, 20, 50, 3), offset),
       made(reflection(60, 60, 50, 3), offset), made(pair.data, pair.query, offset),
-      made(reflection(50, 50, 50, 3))};
+      made(reflection(50, 50, 50, 3)), Transform::rotation(50, 3)};
   const std::vector<float> rows = random_floats(6 * 50, 4), queries = random_floats(3 * 50, 5);
   for (const Transform& transform : cases) {
     const std::size_t out = transform.out();
@@ -188,6 +189,29 @@ TEST(Transform, GivesItsMatricesBack) {
   EXPECT_EQ(transform.offset(), offset);
   EXPECT_EQ(made(pair.data).query_matrix(), pair.data.floats());
   EXPECT_EQ(made(pair.data).offset(), std::vector<float>(17));
+}
+
+TEST(Transform, TurnsFastAsItsMatrixSays) {
+  for (const std::size_t dim : {1, 2, 5, 64, 100}) {
+    const Transform fast = Transform::rotation(dim, 7);
+    EXPECT_TRUE(fast.fast());
+    EXPECT_EQ(fast.seed(), 7u);
+    const std::vector<float> matrix = fast.data_matrix();
+    EXPECT_EQ(fast.query_matrix(), matrix);
+    EXPECT_EQ(fast.offset(), std::vector<float>(dim));
+    const Transform dense(MatrixView<const float>(matrix.data(), dim, dim));
+    EXPECT_FALSE(dense.fast());
+    EXPECT_TRUE(dense.exact(Metric::kL2));
+    const std::vector<float> rows = random_floats(3 * dim, 1);
+    const std::vector<float> a = data_of(fast, rows), b = data_of(dense, rows);
+    // Unit rows against values below 1: sums of at most sqrt(dim), some roundings in each.
+    const double tolerance = std::sqrt(static_cast<double>(dim)) * kRound * (dim + 40.0);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], tolerance) << dim;
+    EXPECT_EQ(data_of(Transform::rotation(dim, 7), rows), a);
+    if (dim > 2) EXPECT_NE(data_of(Transform::rotation(dim, 8), rows), a);
+  }
+  EXPECT_THROW(Transform::rotation(0, 1), ArgumentError);
+  EXPECT_THROW(Transform::rotation(kMaxDim + 1, 1), ArgumentError);
 }
 
 template <class Call>

@@ -38,6 +38,7 @@ std::vector<Named> transforms() {
   const test::Pair pair = triangular(kDim, 2);
   return {{"rotation", made(rotation, rotation, {})},
           {"rotation with offset", made(rotation, rotation, offset)},
+          {"fast rotation", Transform::rotation(kDim, 0xFEDCBA9876543210u)},
           {"fewer dimensions", made(fewer, fewer, offset)},
           {"whitening", made(pair.data, pair.query, {})},
           {"whitening with offset", made(pair.data, pair.query, offset)}};
@@ -150,7 +151,8 @@ TEST_P(Transformed, ComesBackFromItsArrays) {
     const Metric metric = Metric::kInnerProduct;
     const Store s = store(GetParam(), named.transform, metric, rows);
     const std::vector<Learned> learned = s.codec->learned();
-    const auto wanted = learns_transformed(GetParam(), kDim, named.transform.out());
+    const auto wanted = learns_transformed(GetParam(), kDim, named.transform.out(),
+                                           named.transform.fast());
     ASSERT_EQ(learned.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_EQ(learned[i].name, wanted[i].first);
@@ -191,7 +193,7 @@ TEST(TransformedCodec, ForgetsTheShiftOfTheQueryBefore) {
 
 TEST(TransformedCodec, TellsWhatIsInIt) {
   const std::vector<float> rows = random_floats(kRows * kDim, 3);
-  const Store s = store(CodecKind::kFloat32, transforms()[2].transform, Metric::kCosine, rows);
+  const Store s = store(CodecKind::kFloat32, transforms()[3].transform, Metric::kCosine, rows);
   ASSERT_NE(transform_of(*s.codec), nullptr);
   EXPECT_EQ(transform_of(*s.codec)->out(), 24u);
   EXPECT_EQ(inner_of(*s.codec).dim(), 24u);
@@ -208,7 +210,7 @@ TEST(TransformedCodec, RefusesWhatCannotWork) {
   const auto all = transforms();
   const std::vector<float> rows = random_floats(kRows * kDim, 3);
   const MatrixView<const float> sample(rows.data(), kRows, kDim);
-  EXPECT_THROW(train_transformed(CodecKind::kFloat32, all[3].transform, Metric::kL2, sample),
+  EXPECT_THROW(train_transformed(CodecKind::kFloat32, all[4].transform, Metric::kL2, sample),
                ArgumentError);
   EXPECT_THROW(train_transformed(CodecKind::kInt8, all[0].transform, Metric::kL2, sample),
                ArgumentError);
@@ -220,7 +222,7 @@ TEST(TransformedCodec, RefusesWhatCannotWork) {
                            Codec::train(CodecKind::kFloat32, kDim, Metric::kL2, {}),
                            Metric::kCosine),
                ArgumentError);
-  const Store s = store(CodecKind::kFloat32, all[3].transform, Metric::kInnerProduct, rows);
+  const Store s = store(CodecKind::kFloat32, all[4].transform, Metric::kInnerProduct, rows);
   EXPECT_THROW(s.codec->for_metric(Metric::kL2), ArgumentError);
 }
 
@@ -251,7 +253,7 @@ TEST(TransformedCodec, RefusesWhatBecomesInfinite) {
 TEST(TransformedCodec, RefusesDamagedArrays) {
   const std::vector<float> rows = random_floats(kRows * kDim, 3);
   const Store s =
-      store(CodecKind::kFloat32, transforms()[3].transform, Metric::kInnerProduct, rows);
+      store(CodecKind::kFloat32, transforms()[4].transform, Metric::kInnerProduct, rows);
   const std::vector<Learned> good = s.codec->learned();
   const auto restore = [](std::vector<Learned> learned, Metric metric = Metric::kInnerProduct) {
     return restore_transformed(CodecKind::kFloat32, kDim, metric, std::move(learned));
@@ -271,6 +273,15 @@ TEST(TransformedCodec, RefusesDamagedArrays) {
     bad = good;
     bad[i].values.back() = std::nanf("");
     EXPECT_THROW(restore(bad), ArgumentError) << "NaN in " << good[i].name;
+  }
+  const auto seed = [](std::vector<float> values) {
+    return std::vector<Learned>{{"transform/rotation", std::move(values)}};
+  };
+  EXPECT_EQ(transform_of(*restore(seed({1, 2, 0, 65535})))->seed(), 0xFFFF000000020001u);
+  for (const auto& values : std::vector<std::vector<float>>{
+           {}, {1, 2, 3}, {1, 2, 3, 4, 5}, {-1, 0, 0, 0}, {65536, 0, 0, 0}, {0.5f, 0, 0, 0},
+           {std::nanf(""), 0, 0, 0}}) {
+    EXPECT_THROW(restore(seed(values)), ArgumentError) << values.size();
   }
   std::vector<Learned> more = good;
   more.push_back({"more", {1.0f}});
