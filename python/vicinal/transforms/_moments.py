@@ -20,7 +20,7 @@ Wide = npt.NDArray[np.float64]
 MOMENT_ROWS = 100_000
 _BLOCK_NUMBERS = 1 << 22  # 32 MiB of float64
 #: Eigenvalues below this share of the largest count as that: float32 keeps the pair exact.
-_LEAST_EIGENVALUE = 1e-6
+_LEAST_EIGENVALUE = 1e-5
 
 
 @dataclass(frozen=True)
