@@ -160,14 +160,14 @@ class TransformedCodec final : public Codec {
   std::shared_ptr<const Codec> inner_;
 };
 
-const Learned* find(const std::vector<Learned>& learned, const char* name) {
+const Learned* find_array(const std::vector<Learned>& learned, const char* name) {
   const auto found = std::find_if(learned.begin(), learned.end(),
                                   [&](const Learned& array) { return array.name == name; });
   return found == learned.end() ? nullptr : &*found;
 }
 
-const Learned& get(const std::vector<Learned>& learned, const char* name) {
-  const Learned* found = find(learned, name);
+const Learned& array_of(const std::vector<Learned>& learned, const char* name) {
+  const Learned* found = find_array(learned, name);
   if (found != nullptr) return *found;
   throw ArgumentError("a codec behind a transform has no array \"" + std::string(name) + "\"");
 }
@@ -182,11 +182,11 @@ Transform restore_transform(const std::vector<Learned>& learned, std::size_t dim
     throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
                         std::to_string(kMaxDim));
   }
-  const Learned* rotation = find(learned, kRotation);
+  const Learned* rotation = find_array(learned, kRotation);
   if (rotation != nullptr) return Transform::rotation(dim, seed_of(rotation->values));
-  const Learned& data = get(learned, kData);
-  const Learned& query = get(learned, kQuery);
-  const Learned& offset = get(learned, kOffset);
+  const Learned& data = array_of(learned, kData);
+  const Learned& query = array_of(learned, kQuery);
+  const Learned& offset = array_of(learned, kOffset);
   const std::size_t size = data.values.size();
   if (size == 0 || size % dim != 0 || query.values.size() != size || offset.values.size() != dim) {
     throw ArgumentError("the arrays of the transform hold " + std::to_string(size) + ", " +
