@@ -1,7 +1,7 @@
 """``python -m bench.whitening DATA``: recall of short codes behind transforms, on held-out queries.
 
-Half of the queries teach the transforms, the other half is searched for. ``DATA`` is an npz or HDF5
-file as :func:`vicinal.io.read_dataset` takes it. Rows are scaled to length 1 where it measures angles.
+Half of the queries teach the transforms, the other half is searched for. ``DATA`` is a file as
+``bench.recall`` takes it, of unit vectors and inner products.
 """
 
 from __future__ import annotations
@@ -9,22 +9,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import numpy.typing as npt
 
 import vicinal
+from bench.recall.datasets import Floats, load
 from vicinal.codecs import PQ
 from vicinal.evaluate import ground_truth, recall_at_k
-from vicinal.io import read_dataset
 from vicinal.transforms import OPQ, LeanVec, QueryWhitening, Transform
 
 K = 10
-Floats = npt.NDArray[np.float32]
-
-
-def unit(rows: npt.ArrayLike) -> Floats:
-    wide = np.asarray(rows, dtype=np.float32)
-    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True), dtype=np.float32)
 
 
 def contenders(
@@ -60,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ridge", type=float, default=QueryWhitening().ridge)
     options = parser.parse_args(arguments)
 
-    data = read_dataset(options.data)
+    data = load(options.data)
     if data.metric == "l2":
         parser.error("whitening by queries keeps inner products; this set measures l2")
-    base, queries = unit(data.base[: options.rows]), unit(data.queries)
-    taught, asked = queries[::2], queries[1::2][: options.queries]
+    base, taught, asked = data.base[: options.rows], data.query[::2], data.query[1::2]
+    asked = asked[: options.queries]
     truth = ground_truth(base, asked, K, "ip").ids
     print(f"{len(base):,} rows, {len(taught):,} queries to learn from, {len(asked):,} searched for")
     print(f"{'bytes':>5}  {'transform':<24}recall@{K}")

@@ -15,7 +15,14 @@ from vicinal.demo import load as load_demo
 def test_prints_every_contender(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo = load_demo()
     path = tmp_path / "words.npz"
-    np.savez(path, base=demo.base[:1500], query=demo.queries[:120], metric="ip")
+    truth = np.zeros((120, 1), np.int32)  # worked out again for the rows that are kept
+    np.savez(
+        path,
+        base=demo.vectors[:1500],
+        query=demo.query_vectors[:120],
+        gt=truth,
+        metric="ip",
+    )
     whitening.main([str(path), "--queries", "40", "--parts", "16"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1,500 rows, 60 queries to learn from, 40 searched for"
@@ -36,7 +43,7 @@ def test_prints_every_contender(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_l2_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = np.ones((3, 4), np.float32)
-    np.savez(tmp_path / "a.npz", base=rows, query=rows, metric="l2")
+    np.savez(tmp_path / "a.npz", base=rows, query=rows, gt=rows, metric="l2")
     with pytest.raises(SystemExit):
         whitening.main([str(tmp_path / "a.npz")])
     assert "keeps inner products" in capsys.readouterr().err
