@@ -33,7 +33,10 @@ constexpr Named<CodecKind> kCodecs[] = {
     {"float32", CodecKind::kFloat32}, {"float16", CodecKind::kFloat16},
     {"bfloat16", CodecKind::kBfloat16}, {"int8", CodecKind::kInt8},
     {"uint8", CodecKind::kUint8},       {"sq8", CodecKind::kSq8},
-    {"sq4", CodecKind::kSq4}};
+    {"sq4", CodecKind::kSq4},           {"sq4x8", CodecKind::kSq4x8},
+    {"float8", CodecKind::kFloat8},     {"pq", CodecKind::kPq},
+    {"rq", CodecKind::kRq},             {"rabitq", CodecKind::kRotation},
+    {"signs", CodecKind::kBits}};
 constexpr Named<RefineKind> kRefines[] = {{"none", RefineKind::kNone},
                                           {"float16", RefineKind::kFloat16},
                                           {"float32", RefineKind::kFloat32}};
@@ -189,11 +192,28 @@ std::string path(py::handle bytes) {
 }
 
 Metric metric(py::handle name) { return from_name(name, "metric", kMetrics); }
-CodecKind codec(py::handle name) { return from_name(name, "codec", kCodecs); }
 RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
 const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
-const char* text(CodecKind codec) noexcept { return to_name(codec, kCodecs); }
 const char* text(RefineKind refine) noexcept { return to_name(refine, kRefines); }
+
+CodecSpec codec_spec(py::handle value) {
+  if (!py::isinstance<py::tuple>(value) || py::len(value) != 5) {
+    throw py::type_error("codec must be a tuple of name, parts, bits, variant and seed, got " +
+                         shown(value));
+  }
+  const auto fields = py::reinterpret_borrow<py::tuple>(value);
+  CodecSpec spec = from_name(fields[0], "codec", kCodecs);
+  spec.parts = count32(fields[1], "codec parts", 0);
+  spec.bits = count32(fields[2], "codec bits", 0);
+  spec.variant = count32(fields[3], "codec variant", 0);
+  spec.seed = seed64(fields[4]);
+  return spec;
+}
+
+py::tuple tuple(const CodecSpec& codec) {
+  return py::make_tuple(to_name(codec.kind, kCodecs), codec.parts, codec.bits, codec.variant,
+                        codec.seed);
+}
 
 Answers::Answers(std::size_t queries_, std::size_t k_)
     : queries(queries_),

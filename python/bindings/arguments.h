@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "vicinal/codec.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
@@ -42,10 +43,11 @@ Allowed allowed(py::handle value);
 std::string path(py::handle bytes);
 
 Metric metric(py::handle name);
-CodecKind codec(py::handle name);
+/// (name, parts, bits, variant, seed), as vicinal.params writes it.
+CodecSpec codec_spec(py::handle value);
 RefineKind refine(py::handle name);
 const char* text(Metric metric) noexcept;
-const char* text(CodecKind codec) noexcept;
+py::tuple tuple(const CodecSpec& codec);
 const char* text(RefineKind refine) noexcept;
 
 /// Room for the answers to `queries` queries.

@@ -45,16 +45,16 @@ py::tuple range_search(const FlatIndex& self, const py::array& array, py::handle
 
 void bind_flat(py::module_& module) {
   py::class_<FlatIndex> bound(module, "FlatIndex");
-  bound.def(py::init([](py::handle dim, py::handle metric_name, py::handle codec_name) {
+  bound.def(py::init([](py::handle dim, py::handle metric_name, py::handle codec) {
               FlatParams params;
-              params.codec = codec(codec_name);
+              params.codec = codec_spec(codec);
               return FlatIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)),
                                metric(metric_name), params);
             }),
             py::arg("dim"), py::arg("metric"), py::arg("codec"));
   bind_common(bound);
   bound.def_property_readonly("codec",
-                              [](const FlatIndex& self) { return text(self.params().codec); });
+                              [](const FlatIndex& self) { return tuple(self.params().codec); });
   bound.def("search", search, py::arg("queries").noconvert(), py::arg("k"), py::arg("allow"),
             py::arg("threads"), py::arg("progress"));
   bound.def("range_search", range_search, py::arg("queries").noconvert(), py::arg("radius"),

@@ -6,10 +6,10 @@
 namespace vicinal::python {
 namespace {
 
-HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec_name,
+HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec,
                py::handle refine_name, py::handle links, py::handle build_ef, py::handle seed) {
   HnswParams params;
-  params.codec = codec(codec_name);
+  params.codec = codec_spec(codec);
   params.refine = refine(refine_name);
   params.links = count32(links, "links");
   params.build_ef = count32(build_ef, "build_ef");
@@ -78,7 +78,7 @@ void bind_hnsw(py::module_& module) {
             py::arg("refine"), py::arg("links"), py::arg("build_ef"), py::arg("seed"));
   bind_common(bound);
   using Self = const HnswIndex&;
-  bound.def_property_readonly("codec", [](Self self) { return text(self.params().codec); });
+  bound.def_property_readonly("codec", [](Self self) { return tuple(self.params().codec); });
   bound.def_property_readonly("refine", [](Self self) { return text(self.params().refine); });
   bound.def_property_readonly("links", [](Self self) { return self.params().links; });
   bound.def_property_readonly("build_ef", [](Self self) { return self.params().build_ef; });

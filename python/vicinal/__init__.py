@@ -29,20 +29,28 @@ from vicinal.files import FileInfo, Section, info, open, verify
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.params import (
+    PQ,
+    RQ,
     SQ4,
     SQ8,
     Codec,
     FlatParams,
+    Float8,
     Float16,
     Float32,
     HNSWParams,
     Int8,
+    RaBitQ,
+    SignBits,
+    SQ4x8,
     Uint8,
 )
 from vicinal.report import BuildReport
 from vicinal.results import MemoryPart, MemoryReport, Neighbors, RangeResult, SearchStats
 
 __all__ = [
+    "PQ",
+    "RQ",
     "SQ4",
     "SQ8",
     "ArgumentError",
@@ -56,6 +64,7 @@ __all__ = [
     "FileInfo",
     "FlatIndex",
     "FlatParams",
+    "Float8",
     "Float16",
     "Float32",
     "FormatError",
@@ -65,10 +74,13 @@ __all__ = [
     "MemoryPart",
     "MemoryReport",
     "Neighbors",
+    "RaBitQ",
     "RangeResult",
     "RecallWarning",
+    "SQ4x8",
     "SearchStats",
     "Section",
+    "SignBits",
     "Uint8",
     "__version__",
     "build",

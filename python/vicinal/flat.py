@@ -9,7 +9,7 @@ from vicinal._convert import NATIVE, as_allow, as_vectors
 from vicinal._core import FlatIndex as Core
 from vicinal._index import Index, as_queries
 from vicinal._types import Metric, Progress
-from vicinal.params import Codec, FlatParams
+from vicinal.params import Codec, FlatParams, codec_of
 from vicinal.results import Neighbors, RangeResult
 
 __all__ = ["FlatIndex"]
@@ -31,7 +31,7 @@ class FlatIndex(Index):
     metric : {"l2", "ip", "cosine"}
         Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
     codec : Codec or str
-        Float32, Float16, Int8, Uint8 or SQ8.
+        Any.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class FlatIndex(Index):
         self, dim: int, metric: Metric | str = "l2", *, codec: Codec | str = "float32"
     ) -> None:
         params = FlatParams(codec)  # type: ignore[arg-type]  # it takes names too
-        self._begin(Core(dim, metric, params.codec.name))
+        self._begin(Core(dim, metric, params.codec.key()))
 
     @classmethod
     def from_params(cls, dim: int, metric: Metric | str, params: FlatParams) -> FlatIndex:
@@ -65,7 +65,7 @@ class FlatIndex(Index):
     @property
     def params(self) -> FlatParams:
         """What shapes this index."""
-        return FlatParams(self._core.codec)  # type: ignore[arg-type]  # it takes names too
+        return FlatParams(codec_of(self._core.codec))
 
     def search(
         self,
@@ -150,5 +150,5 @@ class FlatIndex(Index):
     def __repr__(self) -> str:
         return (
             f"<vicinal.FlatIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
-            f"{self._core.codec}, exact>"
+            f"{codec_of(self._core.codec)}, exact>"
         )

@@ -11,7 +11,7 @@ from vicinal._convert import NATIVE, as_allow, as_count, as_vectors
 from vicinal._core import HnswIndex as Core
 from vicinal._index import Index, as_queries
 from vicinal._types import Metric, Progress
-from vicinal.params import Codec, HNSWParams
+from vicinal.params import Codec, HNSWParams, codec_of
 from vicinal.results import Neighbors, SearchStats
 
 __all__ = ["HNSWIndex"]
@@ -81,7 +81,7 @@ class HNSWIndex(Index):
     ) -> None:
         params = HNSWParams(codec, refine)  # type: ignore[arg-type]  # it takes names too
         name = params.refine or "none"
-        core = Core(dim, metric, params.codec.name, name, links, build_ef, seed)
+        core = Core(dim, metric, params.codec.key(), name, links, build_ef, seed)
         self._begin(core)
         self._ef = 64
 
@@ -104,7 +104,7 @@ class HNSWIndex(Index):
         core = self._core
         return HNSWParams.from_dict(
             {
-                "codec": core.codec,
+                "codec": codec_of(core.codec),
                 "refine": core.refine,
                 "links": core.links,
                 "build_ef": core.build_ef,
@@ -260,5 +260,5 @@ class HNSWIndex(Index):
         refine = "" if core.refine == "none" else f" refined by {core.refine}"
         return (
             f"<vicinal.HNSWIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
-            f"{core.codec}{refine}, {core.links} links, ef {self._ef}>"
+            f"{codec_of(core.codec)}{refine}, {core.links} links, ef {self._ef}>"
         )

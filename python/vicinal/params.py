@@ -3,30 +3,91 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vicinal.errors import ArgumentError
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from vicinal._types import Metric, Progress
+    from vicinal.codecs import TrainedCodec
+
 __all__ = [
+    "PQ",
+    "RQ",
     "SQ4",
     "SQ8",
     "Codec",
     "FlatParams",
+    "Float8",
     "Float16",
     "Float32",
     "HNSWParams",
     "Int8",
+    "RaBitQ",
+    "SQ4x8",
+    "SignBits",
     "Uint8",
 ]
 
 
 @dataclass(frozen=True)
 class Codec:
-    """How the vectors are stored that a search looks at; use one of the classes below it."""
+    """How vectors are stored that a search looks at; use one of the classes below it.
+
+    Every codec has a short text (``str(codec)``), which is taken wherever a codec is: in
+    arguments, settings files and on the command line.
+    """
 
     name: ClassVar[str] = ""
+
+    def key(self) -> tuple[str, int, int, int, int]:
+        """Name, parts, bits, variant and seed, as the core takes them."""
+        return (self.name, 0, 0, 0, 0)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def train(
+        self,
+        vectors: npt.ArrayLike,
+        *,
+        metric: Metric | str = "l2",
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> TrainedCodec:
+        """Learn from vectors what this codec needs, and return it ready to encode and decode.
+
+        Parameters
+        ----------
+        vectors : array_like, shape (n, dim)
+            Rows spread evenly over them are learned from: 10,000 where means suffice, 65,536 for
+            PQ and RQ.
+        metric : {"l2", "ip", "cosine"}
+            What the codes shall serve; under cosine vectors are made unit length first.
+        threads : int, optional
+            The result does not depend on it.
+        progress : callable, optional
+            As for :meth:`vicinal.FlatIndex.add`.
+
+        Returns
+        -------
+        TrainedCodec
+
+        Raises
+        ------
+        ArgumentError
+            Too few vectors, not so many dimensions, NaN, infinity. A ``ValueError``.
+        """
+        from vicinal.codecs import TrainedCodec
+
+        return TrainedCodec.train(
+            self, vectors, metric=metric, threads=threads, progress=progress
+        )
 
 
 @dataclass(frozen=True)
@@ -77,25 +138,246 @@ class SQ4(Codec):
     name: ClassVar[str] = "sq4"
 
 
+@dataclass(frozen=True)
+class SQ4x8(Codec):
+    """SQ4, and 8 bits per dimension for what it leaves over: graphs walk the first level only.
+
+    References
+    ----------
+    As SQ8: its two-level form.
+    """
+
+    name: ClassVar[str] = "sq4x8"
+
+
+@dataclass(frozen=True)
+class Float8(Codec):
+    """1 byte per dimension: e4m3 floats with a scale per vector."""
+
+    name: ClassVar[str] = "float8"
+
+
+@dataclass(frozen=True)
+class PQ(Codec):
+    """Product quantization: one of 256 (or 16) centroids for each of some parts of the vector.
+
+    Parameters
+    ----------
+    parts : int
+        Sub-vectors, 1 to the number of dimensions; the first ``dim % parts`` are one wider.
+    bits : {8, 4}
+        Per part. Codes of 4 bits are scanned by look-ups in registers.
+    anisotropic : bool
+        Learn for inner products: errors along the vector count more than those across it.
+
+    References
+    ----------
+    Jegou, Douze and Schmid, IEEE TPAMI 33(1), 2011; Andre, Kermarrec and Le Scouarnec, PVLDB
+    9(4), 2015 (look-ups in registers); Guo et al., ICML 2020 (anisotropic).
+    """
+
+    name: ClassVar[str] = "pq"
+    parts: int
+    bits: int = 8
+    anisotropic: bool = False
+
+    def __post_init__(self) -> None:
+        _whole("parts", self.parts, 1, 32768)
+        _one_of("bits", self.bits, (8, 4))
+
+    def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
+        return (self.name, self.parts, self.bits, int(self.anisotropic), 0)
+
+    def __str__(self) -> str:
+        return f"pq{self.parts}x{self.bits}{'+anisotropic' if self.anisotropic else ''}"
+
+
+@dataclass(frozen=True)
+class RQ(Codec):
+    """Residual quantization: a sum of one of 256 centroids from each of some levels.
+
+    Parameters
+    ----------
+    levels : int
+        Bytes per vector, before the norm that L2 needs.
+    beam : int
+        Codes kept while encoding, 1 to 64: more finds nearer sums, in proportionally more time.
+
+    References
+    ----------
+    Chen, Guan and Wang, Sensors 10(12), 2010; beam search as in Babenko and Lempitsky, CVPR 2014.
+    """
+
+    name: ClassVar[str] = "rq"
+    levels: int
+    beam: int = 5
+
+    def __post_init__(self) -> None:
+        _whole("levels", self.levels, 1, 256)
+        _whole("beam", self.beam, 1, 64)
+
+    def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
+        return (self.name, self.levels, 8, self.beam, 0)
+
+    def __str__(self) -> str:
+        return f"rq{self.levels}{'' if self.beam == 5 else f'+beam{self.beam}'}"
+
+
+_LEVELS = ("auto", "uniform", "normal")
+
+
+@dataclass(frozen=True)
+class RaBitQ(Codec):
+    """Codes of 1 to 8 bits per dimension of the rotated vector, whose inner products are unbiased.
+
+    Parameters
+    ----------
+    bits : int
+        1 to 8.
+    levels : {"auto", "uniform", "normal"}
+        Where the values lie: evenly (RaBitQ), or where a normal distribution has them (EDEN).
+        auto takes what measured better at so many bits.
+    seed : int
+        Of the rotation.
+
+    References
+    ----------
+    Gao and Long, SIGMOD 2024; Gao et al., SIGMOD 2025 (more than one bit); Vargaftik et al., ICML
+    2022 (EDEN).
+    """
+
+    name: ClassVar[str] = "rabitq"
+    bits: int = 1
+    levels: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _whole("bits", self.bits, 1, 8)
+        _one_of("levels", self.levels, _LEVELS)
+        _whole("seed", self.seed, 0, 2**64 - 1)
+
+    def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
+        return (self.name, 0, self.bits, _LEVELS.index(self.levels), self.seed)
+
+    def __str__(self) -> str:
+        levels = "" if self.levels == "auto" else f"+{self.levels}"
+        return f"rabitq{self.bits}{levels}{f'+seed{self.seed}' if self.seed else ''}"
+
+
+_THRESHOLDS = ("zero", "mean", "median", "rotated")
+
+
+@dataclass(frozen=True)
+class SignBits(Codec):
+    """One bit per dimension: above a threshold or not. Float queries are compared with +1 and -1.
+
+    Parameters
+    ----------
+    threshold : {"zero", "mean", "median", "rotated"}
+        Of each dimension; "rotated": the signs after a random rotation about the mean.
+    seed : int
+        Of the rotation.
+    """
+
+    name: ClassVar[str] = "signs"
+    threshold: str = "zero"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("threshold", self.threshold, _THRESHOLDS)
+        _whole("seed", self.seed, 0, 2**64 - 1)
+
+    def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
+        return (self.name, 0, 1, _THRESHOLDS.index(self.threshold), self.seed)
+
+    def __str__(self) -> str:
+        threshold = "" if self.threshold == "zero" else f"+{self.threshold}"
+        return f"signs{threshold}{f'+seed{self.seed}' if self.seed else ''}"
+
+
+def _whole(what: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} must be a whole number, got {type(value).__name__} {value!r}")
+    if not least <= value <= most:
+        raise ArgumentError(f"{what} must be {least} to {most}, got {value}")
+
+
+def _one_of(what: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ArgumentError(
+            f"{what} must be one of {', '.join(map(repr, choices))}, got {value!r}"
+        )
+
+
 _CODECS: dict[str, Codec] = {
-    codec.name: codec for codec in (Float32(), Float16(), Int8(), Uint8(), SQ8(), SQ4())
+    codec.name: codec
+    for codec in (Float32(), Float16(), Int8(), Uint8(), SQ8(), SQ4(), SQ4x8(), Float8())
 }
+_TEXTS = "'pq48x8', 'pq96x4', 'rq16', 'rabitq4', 'signs'"
+_TEXT = re.compile(r"(pq(\d+)(?:x(\d+))?|rq(\d+)|rabitq(\d+)|signs)((?:\+[a-z]+\d*)*)")
+
+
+def _parse(text: str) -> Codec | None:
+    """Make a codec of its text, or None if it is not one."""
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        return None
+    whole, parts, bits, levels, rabitq, options = found.groups()
+    more: dict[str, Any] = {}
+    for option in options.split("+")[1:]:
+        number = option.lstrip("abcdefghijklmnopqrstuvwxyz")
+        word = option.removesuffix(number)
+        if option == "anisotropic" and parts:
+            more["anisotropic"] = True
+        elif word == "beam" and number and levels:
+            more["beam"] = int(number)
+        elif word == "seed" and number and (rabitq or whole == "signs"):
+            more["seed"] = int(number)
+        elif rabitq and option in _LEVELS:
+            more["levels"] = option
+        elif whole == "signs" and option in _THRESHOLDS:
+            more["threshold"] = option
+        else:
+            return None
+    if parts:
+        return PQ(int(parts), int(bits or 8), **more)
+    if levels:
+        return RQ(int(levels), **more)
+    return RaBitQ(int(rabitq), **more) if rabitq else SignBits(**more)
+
+
+def codec_of(key: tuple[str, int, int, int, int]) -> Codec:
+    """Undo :meth:`Codec.key`."""
+    name, parts, bits, variant, seed = key
+    if name == PQ.name:
+        return PQ(parts, bits, bool(variant))
+    if name == RQ.name:
+        return RQ(parts, variant)
+    if name == RaBitQ.name:
+        return RaBitQ(bits, _LEVELS[variant], seed)
+    if name == SignBits.name:
+        return SignBits(_THRESHOLDS[variant], seed)
+    return _CODECS[name]
 _REFINES = ("none", "float16", "float32")
 
 
 def as_codec(value: object) -> Codec:
-    """Make a codec of itself, its class or its name."""
-    if isinstance(value, type) and issubclass(value, Codec):
+    """Make a codec of itself, its class or its text."""
+    if isinstance(value, type) and issubclass(value, Codec) and value.name in _CODECS:
         value = value.name
     if isinstance(value, Codec):
-        value = value.name
+        return value
     if not isinstance(value, str):
         raise TypeError(
-            f"codec must be one such as SQ8() or its name, got {type(value).__name__} {value!r}"
+            f"codec must be one such as SQ8() or its text, got {type(value).__name__} {value!r}"
         )
-    if value not in _CODECS:
-        raise ArgumentError(f"codec must be one of {', '.join(map(repr, _CODECS))}, got {value!r}")
-    return _CODECS[value]
+    codec = _CODECS.get(value) or _parse(value)
+    if codec is None:
+        raise ArgumentError(
+            f"codec must be one of {', '.join(map(repr, _CODECS))}, or such as {_TEXTS}, "
+            f"got {value!r}"
+        )
+    return codec
 
 
 def as_refine(value: object) -> str | None:
@@ -126,7 +408,7 @@ class FlatParams:
     Parameters
     ----------
     codec : Codec or str
-        Float32, Float16, Int8, Uint8 or SQ8.
+        Any.
     """
 
     codec: Codec = dataclasses.field(default_factory=Float32)
@@ -136,7 +418,7 @@ class FlatParams:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain strings and numbers, as TOML and JSON hold them."""
-        return {"codec": self.codec.name}
+        return {"codec": str(self.codec)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> FlatParams:
@@ -151,7 +433,7 @@ class HNSWParams:
     Parameters
     ----------
     codec : Codec or str
-        What the walk looks at: Float32, Float16, SQ8 or SQ4.
+        What the walk looks at: any but Int8 and Uint8.
     refine : None, "float16" or "float32"
         Finer rows kept beside the codes, which re-rank the last candidates.
     links : int
@@ -175,7 +457,7 @@ class HNSWParams:
     def to_dict(self) -> dict[str, Any]:
         """Plain strings and numbers, as TOML and JSON hold them; no refine store is "none"."""
         return {
-            "codec": self.codec.name,
+            "codec": str(self.codec),
             "refine": self.refine or "none",
             "links": self.links,
             "build_ef": self.build_ef,

@@ -279,7 +279,7 @@ def test_eval_uses_the_truth_of_the_data_set(run: Run, folder: Path, tmp_path: P
             "--recall does not go with --index hnsw",
         ),
         ("build {f}/base.npy -o x --index flat --links 3", "--links does not go with --index flat"),
-        ("build {f}/base.npy -o x --index flat --codec sq4", "sq4"),
+        ("build {f}/base.npy -o x --index flat --codec sq9", "sq9"),
         ("build {f}/base.npy -o x --links 3 --queries {f}/queries.npy", "nothing is calibrated"),
         ("build {f}/base.npy -o x --codec pq", "pq"),
         ("build {f}/base.npy -o x --links 1", "links"),

@@ -224,7 +224,7 @@ MAKING = [
     ({"metric": "hamming"}, Error, "metric must be one of 'l2', 'ip', 'cosine', got 'hamming'"),
     ({"metric": 2}, TypeError, "metric must be a string, got int"),
     ({"codec": "pq"}, Error, "codec must be one of 'float32', .*, got 'pq'"),
-    ({"codec": 8}, TypeError, "codec must be one such as SQ8.. or its name, got int 8"),
+    ({"codec": 8}, TypeError, "codec must be one such as SQ8.. or its text, got int 8"),
 ]
 MAKING_HNSW = [
     *MAKING,
@@ -242,7 +242,7 @@ MAKING_HNSW = [
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "says"), [*MAKING, ({"codec": "sq4"}, Error, "sq4")]
+    ("arguments", "error", "says"), [*MAKING, ({"codec": "sq9"}, Error, "sq9")]
 )
 def test_making_a_flat_index(arguments: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):

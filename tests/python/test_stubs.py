@@ -37,7 +37,8 @@ def run_mypy(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedPro
 def test_the_stub_matches_the_extension(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     # The metaclass of the classes is pybind11's own; their members are compared all the same.
-    (tmp_path / "allowed").write_text("vicinal._core.FlatIndex\nvicinal._core.HnswIndex\nvicinal._core.Transform\n")
+    classes = ("FlatIndex", "HnswIndex", "Transform")
+    (tmp_path / "allowed").write_text("".join(f"vicinal._core.{name}\n" for name in classes))
     done = run_mypy(
         "mypy.stubtest", "vicinal._core", "--concise", "--allowlist=allowed", cwd=tmp_path
     )

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "vicinal/codec.h"
 #include "vicinal/control.h"
 #include "vicinal/file.h"
 #include "vicinal/idset.h"
@@ -15,7 +16,7 @@
 namespace vicinal {
 
 struct FlatParams {
-  CodecKind codec = CodecKind::kFloat32;  ///< any but kSq4 and kBfloat16
+  CodecSpec codec;  ///< any but kBfloat16
 };
 
 /// Neighbours of several queries, each query with as many as it has.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "vicinal/codec.h"
 #include "vicinal/control.h"
 #include "vicinal/file.h"
 #include "vicinal/idset.h"
@@ -15,8 +16,7 @@
 namespace vicinal {
 
 struct HnswParams {
-  CodecKind codec =
-      CodecKind::kFloat32;  ///< what the walk looks at: kFloat32, kFloat16, kSq8, kSq4
+  CodecSpec codec;  ///< what the walk looks at: any but kBfloat16, kInt8, kUint8
   RefineKind refine = RefineKind::kNone;    ///< what re-ranks the candidates of the walk
   std::uint32_t links = 16;  ///< edges per node above the base layer; twice that on it
   std::uint32_t build_ef = 200;             ///< candidates weighed per insertion

@@ -31,6 +31,12 @@ const char* name(CodecKind codec) noexcept {
     case CodecKind::kUint8: return "uint8";
     case CodecKind::kSq8: return "sq8";
     case CodecKind::kSq4: return "sq4";
+    case CodecKind::kSq4x8: return "sq4x8";
+    case CodecKind::kFloat8: return "float8";
+    case CodecKind::kPq: return "pq";
+    case CodecKind::kRq: return "rq";
+    case CodecKind::kRotation: return "rabitq";
+    case CodecKind::kBits: return "signs";
   }
   return "unknown";
 }

@@ -1,6 +1,11 @@
 #include "indexes/config.h"
 
+#include <cmath>
+#include <cstring>
 #include <string>
+#include <utility>
+
+#include "vicinal/errors.h"
 
 namespace vicinal::indexes {
 
@@ -40,12 +45,23 @@ Metric ConfigReader::metric() const {
   unknown("metric", got);
 }
 
-CodecKind ConfigReader::codec() const {
+CodecSpec ConfigReader::codec() const {
   const std::string& got = text("codec");
   for (const CodecKind c :
        {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kBfloat16, CodecKind::kInt8,
-        CodecKind::kUint8, CodecKind::kSq8, CodecKind::kSq4}) {
-    if (got == name(c)) return c;
+        CodecKind::kUint8, CodecKind::kSq8, CodecKind::kSq4, CodecKind::kSq4x8,
+        CodecKind::kFloat8, CodecKind::kPq, CodecKind::kRq, CodecKind::kRotation,
+        CodecKind::kBits}) {
+    if (got != name(c)) continue;
+    CodecSpec spec = c;
+    const auto optional = [&](const char* key, std::uint64_t most) {
+      return file_.config().has(key) ? number(key, 0, most) : 0;
+    };
+    spec.parts = static_cast<std::uint32_t>(optional("codec_parts", kMaxDim));
+    spec.bits = static_cast<std::uint32_t>(optional("codec_bits", 32));
+    spec.variant = static_cast<std::uint32_t>(optional("codec_variant", 0xFFFFFFFFu));
+    spec.seed = optional("codec_seed", ~std::uint64_t{0});
+    return spec;
   }
   unknown("codec", got);
 }
@@ -56,6 +72,58 @@ RefineKind ConfigReader::refine() const {
     if (got == name(r)) return r;
   }
   unknown("refine", got);
+}
+
+void write_codec(const CodecSpec& spec, storage::Json::Object& config) {
+  config["codec"] = name(spec.kind);
+  // Only what is set: files of plain codecs stay as they were.
+  if (spec.parts != 0) config["codec_parts"] = std::uint64_t{spec.parts};
+  if (spec.bits != 0) config["codec_bits"] = std::uint64_t{spec.bits};
+  if (spec.variant != 0) config["codec_variant"] = std::uint64_t{spec.variant};
+  if (spec.seed != 0) config["codec_seed"] = spec.seed;
+}
+
+void write_learned(const std::vector<quantizers::Learned>& learned,
+                   std::vector<storage::SectionSource>& sections) {
+  for (const quantizers::Learned& array : learned) {
+    sections.push_back(
+        {array.name, {{array.values.data(), array.values.size() * sizeof(float)}}});
+  }
+}
+
+std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSpec& spec,
+                                              std::size_t dim) {
+  std::vector<std::pair<std::string, std::size_t>> wanted;
+  try {
+    wanted = quantizers::Codec::learns(spec, dim);
+  } catch (const ArgumentError& error) {
+    file.fail("", error.what());
+  }
+  std::vector<quantizers::Learned> learned;
+  for (const auto& [what, count] : wanted) {
+    file.verify(what);
+    const Buffer raw = file.section(what, count * sizeof(float));
+    std::vector<float> values(count);
+    if (count != 0) std::memcpy(values.data(), raw.data(), count * sizeof(float));
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!std::isfinite(values[i])) {
+        file.fail(what, "value " + std::to_string(i) + " is not finite");
+      }
+    }
+    learned.push_back({what, std::move(values)});
+  }
+  return learned;
+}
+
+std::shared_ptr<const quantizers::Codec> restore_codec(const storage::File& file,
+                                                       const CodecSpec& spec, std::size_t dim,
+                                                       Metric metric,
+                                                       std::vector<quantizers::Learned> learned) {
+  try {
+    return quantizers::Codec::restore(spec, dim, metric, std::move(learned));
+  } catch (const ArgumentError& error) {
+    file.fail("", error.what());
+  }
 }
 
 }  // namespace vicinal::indexes

@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "quantizers/codec.h"
 #include "storage/container.h"
+#include "vicinal/codec.h"
 #include "vicinal/types.h"
 
 namespace vicinal::indexes {
@@ -14,7 +18,7 @@ class ConfigReader {
 
   std::uint64_t number(const char* key, std::uint64_t least, std::uint64_t most) const;
   Metric metric() const;
-  CodecKind codec() const;
+  CodecSpec codec() const;
   RefineKind refine() const;
 
  private:
@@ -23,5 +27,19 @@ class ConfigReader {
 
   const storage::File& file_;
 };
+
+/// Puts what makes up a spec into an index's header.
+void write_codec(const CodecSpec& spec, storage::Json::Object& config);
+/// One section for each array; the arrays must outlive the sections.
+void write_learned(const std::vector<quantizers::Learned>& learned,
+                   std::vector<storage::SectionSource>& sections);
+/// The arrays that a codec of this spec learns, checked. Throws FormatError.
+std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSpec& spec,
+                                              std::size_t dim);
+/// Codec::restore, whose refusals become a FormatError of this file.
+std::shared_ptr<const quantizers::Codec> restore_codec(const storage::File& file,
+                                                       const CodecSpec& spec, std::size_t dim,
+                                                       Metric metric,
+                                                       std::vector<quantizers::Learned> learned);
 
 }  // namespace vicinal::indexes

@@ -16,11 +16,11 @@ FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
     throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
                         std::to_string(kMaxDim));
   }
-  const CodecKind codec = params.codec;
-  if (codec == CodecKind::kSq4 || codec == CodecKind::kBfloat16) {
-    throw ArgumentError(std::string("a flat index does not hold ") + name(codec) +
-                        "; wanted float32, float16, int8, uint8 or sq8");
+  const CodecKind codec = params.codec.kind;
+  if (codec == CodecKind::kBfloat16) {
+    throw ArgumentError("a flat index does not hold bfloat16; wanted float16 or another codec");
   }
+  quantizers::Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
   if (unit() && (codec == CodecKind::kInt8 || codec == CodecKind::kUint8)) {
     throw ArgumentError(std::string("a cosine index stores vectors scaled to length 1, which ") +
                         name(codec) + " cannot hold; wanted float32, float16 or sq8");
@@ -188,8 +188,10 @@ MemoryReport FlatIndex::Impl::memory() const {
   }
   if (now->dead)
     report.push_back({"removed rows", now->dead->words().size() * sizeof(std::uint64_t), false});
-  if (now->codec && !now->codec->mean().empty()) {
-    report.push_back({"mean", now->codec->mean().size() * sizeof(float), false});
+  if (now->codec) {
+    for (const auto& array : now->codec->learned()) {
+      report.push_back({array.name, array.values.size() * sizeof(float), false});
+    }
   }
   const std::shared_lock<std::shared_mutex> lock(map_mutex_);
   if (map_.bytes() != 0) report.push_back({"id map", map_.bytes(), false});

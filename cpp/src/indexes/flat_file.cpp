@@ -28,14 +28,12 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
     if (now->dead)
       sections.push_back({"removed", {{now->dead->words().data(), (rows + 63) / 64 * 8}}});
   }
-  if (now->codec && !now->codec->mean().empty()) {
-    const std::vector<float>& mean = now->codec->mean();
-    sections.push_back({"mean", {{mean.data(), mean.size() * sizeof(float)}}});
-  }
+  const auto learned = now->codec ? now->codec->learned() : std::vector<quantizers::Learned>{};
+  indexes::write_learned(learned, sections);
   Json::Object config;
   config["dim"] = static_cast<std::uint64_t>(dim);
   config["metric"] = name(metric);
-  config["codec"] = name(params.codec);
+  indexes::write_codec(params.codec, config);
   config["rows"] = rows;
   config["removed"] = std::uint64_t{now->removed};
   config["next_id"] = now->next_id;
@@ -62,20 +60,11 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
   at.removed = static_cast<std::uint32_t>(config.number("removed", 0, at.rows));
   at.next_id = config.number("next_id", 0, std::uint64_t{1} << 63);
   at.ascending = config.number("ascending", 0, 1) == 1;
-  const bool scalar = params.codec == CodecKind::kSq8;
-  std::vector<float> mean;
-  if (scalar && (at.rows != 0 || file.has("mean"))) {
-    file.verify("mean");
-    const Buffer raw = file.section("mean", width * sizeof(float));
-    mean.resize(width);
-    std::memcpy(mean.data(), raw.data(), width * sizeof(float));
-    for (std::size_t d = 0; d < width; ++d) {
-      if (!std::isfinite(mean[d]))
-        file.fail("mean", "value " + std::to_string(d) + " is not finite");
-    }
+  const auto wanted = Codec::learns(params.codec, width);
+  if (at.rows != 0 || wanted.empty() || file.has(wanted.front().first)) {
+    at.codec = indexes::restore_codec(file, params.codec, width, rank,
+                                      indexes::read_learned(file, params.codec, width));
   }
-  if (!scalar || !mean.empty())
-    at.codec = Codec::restore(params.codec, width, rank, std::move(mean));
   if (at.rows != 0) {
     // No product here can overflow: rows < 2^32, strides < 2^18.
     const std::uint64_t rows = at.rows;

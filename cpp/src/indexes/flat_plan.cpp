@@ -138,6 +138,10 @@ void FlatQuery::ids(const std::byte* codes, const std::uint32_t* rows, std::size
 }
 
 void FlatQuery::finish(float* scores, std::size_t n) const noexcept {
+  const float shift = decodes_ ? 0.0f : query_.shift();
+  if (shift != 0.0f) {
+    for (std::size_t i = 0; i < n; ++i) scores[i] += shift;
+  }
   if (metric_ != Metric::kCosine) return;
   // Rounding can put a vector a hair beyond its own direction. NaN stays NaN.
   for (std::size_t i = 0; i < n; ++i) {

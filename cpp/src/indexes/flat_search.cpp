@@ -193,7 +193,7 @@ void FlatIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64_t
   const indexes::FlatSearch search{plan, metric, queries, ids, distances, want};
   if (most == 0) {
     search.nothing();
-  } else if (queries.rows < indexes::kTileQueries) {
+  } else if (queries.rows < indexes::kTileQueries || !plan.codec().reconstructs()) {
     indexes::stream(search, run);
   } else {
     indexes::tile(search, run);

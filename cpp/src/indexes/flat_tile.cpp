@@ -13,7 +13,7 @@
 //   inner product: E, K <= g |q| w,                        margin = 4 g |q| w
 //   L2:            E <= g (w^2 + |q| w), K <= g (|q| + w)^2,  margin = 3 g (|q| + w)^2
 // (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). Scalar codes multiply a
-// query with lower + delta * code in two parts, each as long as w = (|lower| + 255 delta)
+// query with lower + delta * code in two parts, each as long as w = (|lower| + levels delta)
 // sqrt(dim). Where more rows lie within the margin than a buffer holds, or numbers leave the range
 // of floats, the query is streamed.
 
@@ -27,6 +27,7 @@
 #include "base/parallel.h"
 #include "base/rows_reader.h"
 #include "indexes/flat_search.h"
+#include "quantizers/plain.h"
 
 namespace vicinal::indexes {
 namespace {
@@ -81,7 +82,9 @@ class Block {
       : plan_(search.plan),
         layout_(layout),
         l2_(search.metric == Metric::kL2),
-        scalar_(search.plan.codec().kind() == CodecKind::kSq8),
+        plain_(dynamic_cast<const quantizers::PlainCodec*>(&search.plan.codec())),
+        scalar_(plain_ != nullptr && !plain_->mean().empty()),
+        levels_(search.plan.codec().kind() == CodecKind::kSq4 ? 15.0f : 255.0f),
         in_place_(search.plan.codec().kind() == CodecKind::kFloat32 && !search.plan.listed()),
         floats_(Buffer::allocate(in_place_ ? 0 : layout.block * layout.stride * sizeof(float))),
         codes_(Buffer::allocate(search.plan.listed() ? layout.block * search.plan.codec().stride()
@@ -99,8 +102,12 @@ class Block {
       rows_ = reinterpret_cast<const float*>(codes);
     } else {
       auto* out = reinterpret_cast<float*>(floats_.mutable_data());
-      const auto type = plan_.codec().row_type(quantizers::Precision::kExact);
-      kernels::active().row(type).decode(codes, code_bytes, n, layout_.dim, out, stride_);
+      if (plain_ != nullptr) {  // without their mean: that has been taken off the queries
+        const auto type = plain_->row_type(quantizers::Precision::kExact);
+        kernels::active().row(type).decode(codes, code_bytes, n, layout_.dim, out, stride_);
+      } else {
+        plan_.codec().decode(codes, n, out, stride_);
+      }
       rows_ = out;
     }
     if (scalar_) {
@@ -143,7 +150,7 @@ class Block {
       kernels::ScalarRow head;
       std::memcpy(&head, codes + r * code_bytes, sizeof head);
       norms_[r] = head.norm;
-      const float side = std::abs(head.lower) + 255.0f * std::abs(head.delta);
+      const float side = std::abs(head.lower) + levels_ * std::abs(head.delta);
       lengthen(side * side * static_cast<float>(layout_.dim));
       finite_ = finite_ && std::abs(head.norm) < kInfinity;
     }
@@ -157,7 +164,9 @@ class Block {
   const FlatPlan& plan_;
   const Layout& layout_;
   const bool l2_;
+  const quantizers::PlainCodec* const plain_;
   const bool scalar_;
+  const float levels_;  // of scalar codes
   const bool in_place_;
   Buffer floats_;
   Buffer codes_;
@@ -229,7 +238,7 @@ class Group {
     top.push_ids(distances, count, rows);
     hits = &top.finish();
     // Distances that were cut off at zero tie with more rows than their scores tell.
-    const bool cut = search_.unit() || plan.codec().kind() == CodecKind::kSq8;
+    const bool cut = search_.unit() || plan.codec().has_fast();
     return !(cut && hits->size() == search_.want && hits->back().distance == 0.0f &&
              state_[q].dropped);
   }
@@ -262,7 +271,9 @@ class Group {
   }
 
   void pack() {
-    const std::vector<float>& mean = search_.plan.codec().mean();
+    const auto* plain = dynamic_cast<const quantizers::PlainCodec*>(&search_.plan.codec());
+    const std::vector<float> none;
+    const std::vector<float>& mean = plain != nullptr ? plain->mean() : none;
     const bool centred = !mean.empty() && search_.metric == Metric::kL2;
     double mean2 = 0.0;  // <q, mean> is added to each inner product, and rounds it
     for (std::size_t i = 0; !centred && i < mean.size(); ++i)

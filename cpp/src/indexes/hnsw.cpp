@@ -21,21 +21,18 @@ HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
     throw ArgumentError("links is " + number(params.links) + "; wanted 2 to 512");
   }
   if (params.build_ef < 1) throw ArgumentError("build_ef is 0; wanted 1 or more");
-  switch (params.codec) {
-    case CodecKind::kFloat32:
-    case CodecKind::kFloat16:
-    case CodecKind::kSq8:
-    case CodecKind::kSq4: break;
-    default:
-      throw ArgumentError(std::string("codec is ") + name(params.codec) +
-                          "; an HNSW index takes float32, float16, sq8 or sq4");
+  const CodecKind kind = params.codec.kind;
+  if (kind == CodecKind::kBfloat16 || kind == CodecKind::kInt8 || kind == CodecKind::kUint8) {
+    throw ArgumentError(std::string("codec is ") + name(kind) +
+                        ", which an HNSW index does not take; wanted float32, float16, sq8, sq4 "
+                        "or another compact codec");
   }
-  const bool finer = params.refine == RefineKind::kNone || params.codec == CodecKind::kSq8 ||
-                     params.codec == CodecKind::kSq4 ||
-                     (params.codec == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
+  Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
+  const bool finer = params.refine == RefineKind::kNone || kind >= CodecKind::kSq8 ||
+                     (kind == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
   if (!finer) {
     throw ArgumentError(std::string("refine is ") + name(params.refine) +
-                        ", which is no finer than the codec " + name(params.codec));
+                        ", which is no finer than the codec " + name(kind));
   }
   if (params.refine != RefineKind::kNone) {
     refine = Codec::restore(params.refine == RefineKind::kFloat16 ? CodecKind::kFloat16
@@ -208,7 +205,9 @@ MemoryReport HnswIndex::memory() const {
     part("tower links", s.tower_links, 0);
     if (reserve > 0) report.push_back({"reserve", reserve, false});
     if (now.at->dead) report.push_back({"removed rows", now.at->dead->words().size() * 8, false});
-    report.push_back({"mean", now.codec->mean().size() * sizeof(float), false});
+    for (const auto& array : now.codec->learned()) {
+      report.push_back({array.name, array.values.size() * sizeof(float), false});
+    }
   }
   report.push_back({"search scratch", impl_->walks.bytes(), false});
   return report;

@@ -1,5 +1,4 @@
-#include <cmath>
-#include <cstring>
+#include <algorithm>
 
 #include "indexes/config.h"
 #include "indexes/file.h"
@@ -28,6 +27,7 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
   const Snapshot at = now.at ? *now.at : Snapshot{};
   std::uint64_t slots = 0;
   std::vector<SectionSource> sections;
+  std::vector<quantizers::Learned> learned;
   if (at.rows > 0) {
     const State& s = *at.state;
     const std::uint64_t rows = at.rows;
@@ -48,15 +48,13 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
       const auto& words = at.dead->words();
       sections.push_back({"removed", {{words.data(), (rows + 63) / 64 * 8}}});
     }
-    const auto& mean = now.codec->mean();
-    if (!mean.empty()) {
-      sections.push_back({"mean", {{mean.data(), mean.size() * sizeof(float)}}});
-    }
+    learned = now.codec->learned();
+    indexes::write_learned(learned, sections);
   }
   Json::Object config;
   config["dim"] = static_cast<std::uint64_t>(dim);
   config["metric"] = name(metric);
-  config["codec"] = name(params.codec);
+  indexes::write_codec(params.codec, config);
   config["refine"] = name(params.refine);
   config["links"] = std::uint64_t{params.links};
   config["build_ef"] = std::uint64_t{params.build_ef};
@@ -155,24 +153,9 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
   impl->next_id = static_cast<std::int64_t>(std::min<std::uint64_t>(next_id, INT64_MAX));
   if (at.rows == 0) return impl;
 
-  std::vector<float> mean;
-  if (file.has("mean")) {
-    file.verify("mean");
-    mean.resize(dim);
-    const Buffer raw = file.section("mean", dim * sizeof(float));
-    std::memcpy(mean.data(), raw.data(), dim * sizeof(float));
-    for (std::size_t d = 0; d < dim; ++d) {
-      if (!std::isfinite(mean[d]))
-        file.fail("mean", "value " + std::to_string(d) + " is not finite");
-    }
-  }
-  std::shared_ptr<const Codec> codec, build;
-  try {
-    codec = Codec::restore(params.codec, dim, metric, mean);
-    build = Codec::restore(params.codec, dim, impl->unit() ? Metric::kL2 : metric, mean);
-  } catch (const ArgumentError& error) {
-    file.fail("mean", error.what());
-  }
+  const auto codec = indexes::restore_codec(file, params.codec, dim, metric,
+                                            indexes::read_learned(file, params.codec, dim));
+  const auto build = codec->for_metric(impl->unit() ? Metric::kL2 : metric);
 
   // No product here can overflow: rows < 2^31, strides < 2^18.
   auto state = std::make_shared<State>();
@@ -213,7 +196,7 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
     file.fail("", "the header counts removed rows that no section marks");
   }
   at.state = std::move(state);
-  impl->set_codecs(std::move(codec), std::move(build));
+  impl->set_codecs(codec, build);
   impl->publish(at);
   if (mode == OpenMode::kMap) {
     impl->unchecked = std::make_unique<File>(std::move(file));

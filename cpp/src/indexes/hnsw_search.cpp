@@ -95,9 +95,11 @@ class Searcher {
         ef_(std::min<std::size_t>(std::max<std::size_t>(how.ef, k), at_.rows)) {
     // ef beyond the rows there are would only reserve memory. Scalar codes order their last
     // candidates less surely the fewer bits they have.
-    const std::size_t wanted = how.rerank != 0                            ? how.rerank
-                               : index.params.codec == CodecKind::kSq4 ? 4 * k + 16
-                                                                       : 2 * k + 4;
+    const CodecKind kind = index.params.codec.kind;
+    const std::size_t wanted = how.rerank != 0           ? how.rerank
+                               : kind == CodecKind::kSq4 ? 4 * k + 16
+                               : kind < CodecKind::kSq4  ? 2 * k + 4
+                                                         : ef_;
     rerank_ = std::clamp(wanted, k_, ef_);
   }
 
@@ -190,19 +192,20 @@ class Searcher {
 
   /// Candidates to answers: the last comparison is made with the finest rows kept.
   void finish(const float* query) {
-    const bool scalar = codec_.kind() == CodecKind::kSq8 || codec_.kind() == CodecKind::kSq4;
-    if (!rows_.empty() && (index_.refine || scalar)) {
+    float shift = walk_.query.shift();
+    if (!rows_.empty() && (index_.refine || codec_.has_fast())) {
       rows_.resize(std::min(rows_.size(), rerank_));
       scores_.resize(rows_.size());
       const Codec& fine = index_.refine ? *index_.refine : codec_;
       const Buffer& store = index_.refine ? at_.state->refine : at_.state->codes;
       fine.prepare(query, Precision::kExact, walk_.refined);
       walk_.refined.score_ids(store.data(), rows_.data(), rows_.size(), scores_.data());
+      shift = walk_.refined.shift();
       reranked += rows_.size();
     }
     found_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-      float distance = scores_[i];
+      float distance = scores_[i] + shift;
       if (!(distance < std::numeric_limits<float>::infinity())) continue;
       if (index_.unit()) distance = std::max(0.0f, 1.0f + distance);
       found_.push_back({distance, at_.state->id(rows_[i])});

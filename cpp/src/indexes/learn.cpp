@@ -6,29 +6,19 @@
 #include "base/rows_reader.h"
 
 namespace vicinal::indexes {
-namespace {
 
-// Only a mean is learned, and ten thousand rows give it to a hundredth of the spread of the rows.
-// More would cost memory: the sample is held as floats.
-constexpr std::size_t kTrainRows = 10'000;
-
-}  // namespace
-
-std::shared_ptr<const quantizers::Codec> learn_codec(CodecKind kind, const VectorsView& rows,
-                                                     Metric metric, bool unit) {
-  std::vector<float> floats;
-  std::size_t sample = 0;
+std::shared_ptr<const quantizers::Codec> learn_codec(const CodecSpec& spec, const VectorsView& rows,
+                                                     Metric metric, bool unit,
+                                                     const RunOptions& run) {
   const std::size_t dim = rows.cols;
-  if (kind == CodecKind::kSq8 || kind == CodecKind::kSq4) {
-    sample = std::min(rows.rows, kTrainRows);
-    floats.resize(sample * dim);
-    for (std::size_t i = 0; i < sample; ++i) {
-      const std::size_t from = i * rows.rows / sample;
-      read_rows(rows, from, from + 1, floats.data() + i * dim, dim);
-    }
-    if (unit) normalize_rows(floats.data(), sample, dim, dim);
+  const std::size_t sample = std::min(rows.rows, quantizers::Codec::sample_rows(spec));
+  std::vector<float> floats(sample * dim);
+  for (std::size_t i = 0; i < sample; ++i) {
+    const std::size_t from = i * rows.rows / sample;
+    read_rows(rows, from, from + 1, floats.data() + i * dim, dim);
   }
-  return quantizers::Codec::train(kind, dim, metric, {floats.data(), sample, dim});
+  if (unit) normalize_rows(floats.data(), sample, dim, dim);
+  return quantizers::Codec::train(spec, dim, metric, {floats.data(), sample, dim}, run);
 }
 
 }  // namespace vicinal::indexes

@@ -46,11 +46,14 @@ class Query {
   }
   std::size_t stride() const noexcept { return stride_; }
   unsigned ahead() const noexcept { return ahead_; }
+  /// What whoever answers adds to each score, being the same for all rows.
+  float shift() const noexcept { return shift_; }
 
   // For codecs. data: what the kernels take as query; width: what they take as dim. Both kernels
   // give the same bits for the same row.
   void use(const void* data, kernels::ScoreIds ids, kernels::ScoreBlock block, std::size_t stride,
            std::size_t width) noexcept;
+  void add_shift(float shift) noexcept { shift_ += shift; }  ///< after use(), which sets it to 0
   Scratch<float>& values() noexcept { return values_; }
   Scratch<float>& row() noexcept { return row_; }
   Scratch<std::int8_t>& codes() noexcept { return codes_; }
@@ -65,6 +68,7 @@ class Query {
   std::size_t stride_ = 0;
   std::size_t dim_ = 0;
   unsigned ahead_ = 4;
+  float shift_ = 0.0f;
   Scratch<float> values_;
   Scratch<float> row_;
   Scratch<std::int8_t> codes_;
@@ -115,8 +119,8 @@ constexpr std::size_t kBlockRows = 32;
 /// How rows are stored and compared. Immutable: shared by every snapshot of an index.
 /// Cosine is inner product over rows and queries that the caller has normalised; scores are then
 /// -<q, x>, and the caller adds 1.
-/// Scores are <q, y> or ||q - y||^2 of the query and what a row stands for. That is decode() for
-/// most; codecs whose L2 scores use the norm of the vector itself say so.
+/// Scores are -<q, y> or ||q - y||^2 of the query and y = decode(row), unless reconstructs() is
+/// false: then they are unbiased estimates for the vector itself.
 class Codec {
  public:
   virtual ~Codec() = default;
@@ -156,6 +160,9 @@ class Codec {
   virtual void decode(const std::byte* rows, std::size_t n, float* out,
                       std::size_t out_stride) const = 0;
 
+  virtual bool reconstructs() const noexcept { return true; }
+  /// Whether Precision::kFast gives other scores than kExact.
+  virtual bool has_fast() const noexcept { return false; }
   virtual void prepare(const float* query, Precision precision, Query& out) const = 0;
   /// The stored row itself becomes the query: distances between stored rows.
   virtual void prepare_row(const std::byte* row, Query& out) const;

@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
+import click
 import typer
+import typer.core
 
-from vicinal.cli import bench, build, datasets, demo, evaluate, files, search
+from vicinal.cli import bench, build, codecs, datasets, demo, evaluate, files, search
 
 __all__ = ["app", "main"]
 
@@ -22,11 +24,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _OrIndex(typer.core.TyperGroup):
+    """Takes what is not the name of a command as the arguments of `index`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            args = ["index", *args]
+        return super().parse_args(ctx, args)
+
+
+_eval = typer.Typer(cls=_OrIndex, rich_markup_mode="markdown")
+_eval.command("index")(evaluate.evaluate)
+_eval.command("codecs")(codecs.codecs)
+
+
+@_eval.callback()
+def _evals() -> None:
+    """Measure an index on data (`index`, which may be left out), or compare codecs (`codecs`)."""
+
+
 app.command()(build.build)
 app.command()(search.search)
 app.command()(files.info)
 app.command()(files.verify)
-app.command("eval")(evaluate.evaluate)
+app.add_typer(_eval, name="eval")
 app.command()(demo.demo)
 app.add_typer(bench.app, name="bench")
 app.add_typer(datasets.app, name="datasets")

@@ -127,7 +127,7 @@ def evaluate(
         config,
         {
             "k": k,
-            "ef": None if ef is None else _numbers(ef),
+            "ef": None if ef is None else numbers(ef, "--ef"),
             "repeats": repeats,
             "search_threads": search_threads,
             "metric": metric,
@@ -149,7 +149,7 @@ def evaluate(
         given = opts.merged(opts.EvalSettings, None, {**asdict(given), "index": "hnsw"})
     if saved is None:
         given.kind()
-    form = form or _by_suffix(output)
+    form = form or by_suffix(output)
     asked = _data(data, queries, given)
     near = given.k or 10
     with progress() as report:
@@ -179,14 +179,16 @@ def evaluate(
     _write(facts, points, form, output)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """Read a list as 16,32,64; `UsageProblem` naming the option."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageProblem(f"{text!r} is not a list as 16,32,64", param_hint="--ef")
+        raise UsageProblem(f"{text!r} is not a list as 16,32,64", param_hint=option)
     return tuple(int(part) for part in parts)
 
 
-def _by_suffix(output: Path | None) -> EvalFormat:
+def by_suffix(output: Path | None) -> EvalFormat:
+    """Tell the format that a file name asks for."""
     suffix = "" if output is None else output.suffix.lower()
     return {".json": EvalFormat.json, ".csv": EvalFormat.csv}.get(suffix, EvalFormat.table)
 

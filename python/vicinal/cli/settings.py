@@ -24,17 +24,6 @@ class MetricName(str, Enum):
     cosine = "cosine"
 
 
-class CodecName(str, Enum):
-    """How vectors are stored that a search looks at."""
-
-    float32 = "float32"
-    float16 = "float16"
-    int8 = "int8"
-    uint8 = "uint8"
-    sq8 = "sq8"
-    sq4 = "sq4"
-
-
 class RefineName(str, Enum):
     """What re-ranks the last candidates."""
 
@@ -85,9 +74,12 @@ RecallOption: TypeAlias = Annotated[
     ),
 ]
 CodecOption: TypeAlias = Annotated[
-    CodecName | None,
+    str | None,
     typer.Option(
-        "--codec", help="What a search looks at; default float32.", rich_help_panel=_CHOICE
+        "--codec",
+        help="What a search looks at: float32 (default), float16, int8, uint8, sq8, sq4, float8, "
+        "or such as pq48, pq96x4, rq16, rabitq2, signs.",
+        rich_help_panel=_CHOICE,
     ),
 ]
 RefineOption: TypeAlias = Annotated[
@@ -148,7 +140,7 @@ class IndexSettings:
     metric: Literal["l2", "ip", "cosine"] | None = None
     index: Literal["auto", "hnsw", "flat"] | None = None
     recall: float | None = None
-    codec: Literal["float32", "float16", "int8", "uint8", "sq8", "sq4"] | None = None
+    codec: str | None = None
     refine: Literal["none", "float16", "float32"] | None = None
     links: int | None = None
     build_ef: int | None = None
