@@ -1,0 +1,3 @@
+#pragma once
+
+#include "quantizers/fast_rotation.h"
