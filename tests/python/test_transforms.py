@@ -341,7 +341,9 @@ METHODS: list[tuple[str, str, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize(("method", "argument", "rest"), METHODS)
-@pytest.mark.parametrize(("value", "error", "says"), [pytest.param(*a[1:], id=a[0]) for a in ARRAYS])
+@pytest.mark.parametrize(
+    ("value", "error", "says"), [pytest.param(*a[1:], id=a[0]) for a in ARRAYS]
+)
 def test_vectors_that_are_none(
     method: str, argument: str, rest: Any, value: Any, error: type[Exception], says: str
 ) -> None:

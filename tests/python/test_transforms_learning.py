@@ -255,10 +255,11 @@ def test_opq_does_not_depend_on_threads() -> None:
 def test_opq_shares_the_spread_out(parts: int) -> None:
     rows = skewed(3000)
     transform = OPQ(parts, iterations=0).fit(rows, metric="l2")
-    order = np.abs(transform.data_matrix @ PCA().fit(rows, metric="l2").data_matrix.T).argmax(axis=1)
+    directions = PCA().fit(rows, metric="l2").data_matrix
+    order = np.abs(transform.data_matrix @ directions.T).argmax(axis=1)
     assert sorted(order) == list(range(DIM))
-    # Variances fall by 0.64 from each direction to the next: in logarithms, by 1. What a part has is
-    # the sum of its places; in order, sums of four parts would be 108 apart, of two parts 144.
+    # Variances fall by 0.64 from each direction to the next, one step. What a part has of them is the
+    # sum of its places; in order, sums of four parts would be 108 apart, of two parts 144.
     sums = [part.sum() for part in np.array_split(DIM - 1 - order, parts)]
     if parts in (2, 4):
         assert max(sums) - min(sums) <= 12

@@ -1,8 +1,8 @@
 """What stands between vectors and codes: rotations, fewer dimensions, weights that queries teach.
 
 A transform is a matrix for stored vectors, a matrix for queries and an offset. The classes here
-say how to learn one; :meth:`~TransformSpec.fit` learns it; a :class:`Transform` applies it. Matrices
-that were learned elsewhere, in PyTorch for example, make a :class:`Transform` just as well.
+say how to learn one; :meth:`~TransformSpec.fit` learns it; a :class:`Transform` applies it.
+Matrices that were learned elsewhere, in PyTorch for example, make a :class:`Transform` as well.
 
 >>> import numpy as np
 >>> from vicinal.transforms import PCA, QueryWhitening
