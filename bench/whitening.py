@@ -10,9 +10,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 import numpy.typing as npt
+from bench.recall.datasets import Floats, load
 
 import vicinal
-from bench.recall.datasets import Floats, load
 from vicinal.codecs import PQ
 from vicinal.evaluate import ground_truth, recall_at_k
 from vicinal.transforms import OPQ, LeanVec, QueryWhitening, Transform

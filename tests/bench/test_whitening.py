@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import whitening
 
+from bench import whitening
 from vicinal.demo import load as load_demo
 
 

@@ -137,9 +137,7 @@ def test_one_after_another(name: str, normal: Any) -> None:
             continue
         both = first.compose(then)
         assert (both.dim, both.out_dim) == (DIM, 5)
-        np.testing.assert_allclose(
-            both.data(rows), then.data(first.data(rows)), atol=8 * CLOSE
-        )
+        np.testing.assert_allclose(both.data(rows), then.data(first.data(rows)), atol=8 * CLOSE)
         for metric in ("l2", "ip"):
             if not both.fits(metric) or not first.fits(metric):
                 continue
@@ -156,7 +154,7 @@ def test_one_after_another(name: str, normal: Any) -> None:
 
 
 def test_composing_what_does_not_fit() -> None:
-    with pytest.raises(vicinal.DimensionError, match="then takes 20 dimensions; .* gives 7"):
+    with pytest.raises(vicinal.DimensionError, match="then takes 20 dimensions"):
         MADE["fewer dimensions"]().compose(MADE["rotation"]())
     with pytest.raises(TypeError, match="then must be a Transform, got int 3"):
         MADE["rotation"]().compose(3)  # type: ignore[arg-type]
@@ -208,7 +206,7 @@ def test_equal_and_not(transform: Transform) -> None:
     for twin in twins:
         assert twin == transform
         assert hash(twin) == hash(transform)
-        assert not transform != twin
+        assert len({twin, transform}) == 1
     assert transform != "transform"
 
 
@@ -244,18 +242,25 @@ def test_damaged_files(name: str, tmp_path: Path) -> None:
     transform.save(path)
     good = path.read_bytes()
     broken = [good[:n] for n in range(0, len(good), 101)]
-    for at in range(0, len(good), 53):
-        for bit in (0x01, 0x80):
-            broken.append(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
+    broken += [
+        good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :]
+        for at in range(0, len(good), 53)
+        for bit in (0x01, 0x80)
+    ]
     refused = 0
     for content in broken:
         path.write_bytes(content)
         try:
-            assert Transform.load(path) == transform  # the byte said nothing
-        except vicinal.FormatError as error:
+            loaded = Transform.load(path)
+        except vicinal.FormatError:
             refused += 1
-            assert error.path == str(path)
+        else:
+            assert loaded == transform  # the byte said nothing
     assert refused > len(broken) // 4
+    path.write_bytes(good[:-1])
+    with pytest.raises(vicinal.FormatError) as caught:
+        Transform.load(path)
+    assert caught.value.path == str(path)
 
 
 EYE = np.eye(3, dtype=np.float32)

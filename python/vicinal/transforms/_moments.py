@@ -116,7 +116,8 @@ def raised(values: Wide, ridge: float) -> Wide:
     values = np.maximum(values, 0.0)
     mean = values.mean()
     values = values / mean + ridge
-    return np.maximum(values, values.max() * _LEAST_EIGENVALUE)
+    kept: Wide = np.maximum(values, values.max() * _LEAST_EIGENVALUE)
+    return kept
 
 
 def roots(second: Wide, ridge: float) -> tuple[Wide, Wide]:

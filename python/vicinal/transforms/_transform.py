@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vicinal import _core
 from vicinal._convert import as_array, as_id, as_vectors
+from vicinal._core import Transform as Core
 from vicinal._types import Metric, Path, Progress
 from vicinal.errors import ArgumentError, DimensionError
 from vicinal.io._check import format_error
@@ -67,7 +67,7 @@ class Transform:
 
     __slots__ = ("_core",)
 
-    _core: _core.Transform
+    _core: Core
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Transform:
         query: npt.ArrayLike | None = None,
         offset: npt.ArrayLike | None = None,
     ) -> None:
-        self._core = _core.Transform(
+        self._core = Core(
             _floats(data, "data"),
             None if query is None else _floats(query, "query"),
             None if offset is None else _floats(offset, "offset"),
@@ -92,10 +92,10 @@ class Transform:
         seed : int
             Decides the rotation alone.
         """
-        return cls._of(_core.Transform.rotation(dim, seed))
+        return cls._of(Core.rotation(dim, seed))
 
     @classmethod
-    def _of(cls, core: _core.Transform) -> Transform:
+    def _of(cls, core: Core) -> Transform:
         self = cls.__new__(cls)
         self._core = core
         return self
@@ -219,7 +219,7 @@ class Transform:
     def shifts(
         self, queries: npt.ArrayLike, metric: Metric | str, *, threads: int | None = None
     ) -> Floats:
-        """What turns scores between transformed vectors into distances of the originals.
+        """Return what turns scores between transformed vectors into distances of the originals.
 
         ``|q' - y|^2 + shift`` or ``-<q', y> + shift``, where q' is a transformed query, is the
         distance that is meant. It is the same for all vectors, and no matter for their order.
@@ -297,9 +297,7 @@ class Transform:
                     "query_matrix.T is not the identity here"
                 )
             offset = offset + query.T @ later
-        return Transform(
-            _wide(then.data_matrix) @ data, _wide(then.query_matrix) @ query, offset
-        )
+        return Transform(_wide(then.data_matrix) @ data, _wide(then.query_matrix) @ query, offset)
 
     def save(self, path: Path) -> None:
         """Write the transform to an npz file; it appears whole or not at all.
@@ -346,7 +344,7 @@ class Transform:
         arrays = [read_npz(path, key=key) for key in sorted(keys)]
         try:
             if len(arrays) == 1:
-                return cls._of(_core.Transform.rotation(*_rotation(arrays[0])))
+                return cls._of(Core.rotation(*_rotation(arrays[0])))
             for key, array in zip(sorted(keys), arrays, strict=True):
                 if array.dtype != np.float32:
                     raise ArgumentError(f"{key} holds {array.dtype}; wanted float32")
