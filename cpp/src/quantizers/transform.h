@@ -58,8 +58,8 @@ struct Transform::Impl {
   std::shared_ptr<const quantizers::PaddedMatrix> query;  ///< the same object where A = B
   quantizers::PaddedMatrix back;                          ///< B^T
   std::vector<float> offset;                              ///< empty for zeros
-  bool identity = false;     ///< B^T A = 1
-  bool consistent = false;   ///< A B^T = 1: transforming what y stands for gives y again
+  bool identity = false;                                  ///< B^T A = 1
+  bool consistent = false;  ///< A B^T = 1: transforming what y stands for gives y again
 
   bool same() const noexcept { return data == query; }
   const float* shift_by() const noexcept { return offset.empty() ? nullptr : offset.data(); }

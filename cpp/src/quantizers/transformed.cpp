@@ -250,15 +250,15 @@ std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::siz
   const Transform transform = restore_transform(learned, dim);
   check_fits(transform, metric);
   learned.erase(std::remove_if(learned.begin(), learned.end(), of_transform), learned.end());
-  return transformed(transform,
-                     Codec::restore(spec, transform.out(), transformed_metric(metric),
-                                    std::move(learned)),
-                     metric);
+  return transformed(
+      transform,
+      Codec::restore(spec, transform.out(), transformed_metric(metric), std::move(learned)),
+      metric);
 }
 
 std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
-                                                                    std::size_t in,
-                                                                    std::size_t out, bool fast) {
+                                                                    std::size_t in, std::size_t out,
+                                                                    bool fast) {
   std::vector<std::pair<std::string, std::size_t>> arrays = Codec::learns(spec, out);
   if (fast) {
     arrays.emplace_back(kRotation, kSeedValues);

@@ -38,8 +38,8 @@ std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::siz
 /// "transform/data", "transform/query" (out x in numbers each), "transform/offset" (in numbers);
 /// of Transform::fast() ones "transform/rotation" alone (4 numbers, the seed).
 std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
-                                                                    std::size_t in,
-                                                                    std::size_t out, bool fast);
+                                                                    std::size_t in, std::size_t out,
+                                                                    bool fast);
 
 /// What stands before the codec, and the codec behind it; null and the codec itself if nothing
 /// does.

@@ -85,9 +85,9 @@ TEST(Transform, GivesTheSameForAnyNumberOfThreadsAndRowsTogether) {
   const std::vector<float> one = data_of(transform, rows), four = data_of(transform, rows, 4);
   EXPECT_EQ(std::memcmp(one.data(), four.data(), one.size() * sizeof(float)), 0);
   for (std::size_t r = 0; r < 300; r += 37) {
-    const std::vector<float> alone = data_of(
-        transform, {rows.begin() + static_cast<std::ptrdiff_t>(r * 100),
-                    rows.begin() + static_cast<std::ptrdiff_t>((r + 1) * 100)});
+    const std::vector<float> alone =
+        data_of(transform, {rows.begin() + static_cast<std::ptrdiff_t>(r * 100),
+                            rows.begin() + static_cast<std::ptrdiff_t>((r + 1) * 100)});
     EXPECT_EQ(std::memcmp(alone.data(), one.data() + r * 40, 40 * sizeof(float)), 0) << r;
   }
 }
@@ -145,7 +145,7 @@ TEST(Transform, ShiftsMakeScoresThoseOfTheInverse) {
   const Transform cases[] = {
       made(reflection(50, 50, 50, 3), offset), made(reflection(50, 20, 50, 3), offset),
       made(reflection(60, 60, 50, 3), offset), made(pair.data, pair.query, offset),
-      made(reflection(50, 50, 50, 3)), Transform::rotation(50, 3)};
+      made(reflection(50, 50, 50, 3)),         Transform::rotation(50, 3)};
   const std::vector<float> rows = random_floats(6 * 50, 4), queries = random_floats(3 * 50, 5);
   for (const Transform& transform : cases) {
     const std::size_t out = transform.out();
@@ -164,8 +164,8 @@ TEST(Transform, ShiftsMakeScoresThoseOfTheInverse) {
           const float* x = back.data() + r * 50;
           const bool l2 = metric == Metric::kL2;
           const double got = shifts[q] + (l2 ? apart(a, y, out) : -dot(a, y, out));
-          const double want = l2 ? apart(queries.data() + q * 50, x, 50)
-                                 : -dot(queries.data() + q * 50, x, 50);
+          const double want =
+              l2 ? apart(queries.data() + q * 50, x, 50) : -dot(queries.data() + q * 50, x, 50);
           // Values below 2 go through two sums of 50 terms and are squared and added.
           EXPECT_NEAR(got, want, 4 * 50 * 3 * 58 * kRound) << name(metric) << ", out " << out;
           if (transform.exact(metric)) {
@@ -238,13 +238,17 @@ TEST(Transform, RefusesShapesAndNumbersThatMakeNoSense) {
             "data is 1 x 32769; wanted 1 to 32768 rows and columns");
   EXPECT_EQ(refusal([&] { Transform(view(good, 2, 3), view(good, 3, 2)); }),
             "query is 3 x 2; wanted 2 x 3 as data is");
-  EXPECT_EQ(refusal([&] { Transform(view(good, 2, 3), {}, {1, 2}); }),
+  EXPECT_EQ(refusal([&] {
+              Transform(view(good, 2, 3), {}, {1, 2});
+            }),
             "offset has 2 numbers; wanted 3, one for each column of data");
   EXPECT_EQ(refusal([&] { Transform(view(bad, 2, 3)); }),
             "data holds nan in row 1, column 1; wanted finite numbers");
   EXPECT_EQ(refusal([&] { Transform(view(good, 2, 3), view(bad, 2, 3)); }),
             "query holds nan in row 1, column 1; wanted finite numbers");
-  EXPECT_EQ(refusal([&] { Transform(view(good, 2, 3), {}, {1, 2, nan}); }),
+  EXPECT_EQ(refusal([&] {
+              Transform(view(good, 2, 3), {}, {1, 2, nan});
+            }),
             "offset holds nan in row 0, column 2; wanted finite numbers");
 }
 
@@ -278,11 +282,11 @@ TEST(Transform, RefusesVectorsThatDoNotFit) {
   EXPECT_THROW(grows.queries(MatrixView<const float>(rows.data(), 100, 4), Metric::kInnerProduct,
                              {out.data(), 100, 1}),
                ArgumentError);
-  EXPECT_NE(refusal([&] {
-              grows.queries(MatrixView<const float>(rows.data(), 1, 4), Metric::kL2,
-                            {out.data(), 1, 1});
-            }).find("l2"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal([&] {
+        grows.queries(MatrixView<const float>(rows.data(), 1, 4), Metric::kL2, {out.data(), 1, 1});
+      }).find("l2"),
+      std::string::npos);
 }
 
 }  // namespace

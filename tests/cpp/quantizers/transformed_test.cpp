@@ -82,9 +82,8 @@ double rounding(const Store& s, Metric metric, std::size_t from, std::size_t row
   const std::size_t out = inner.dim();
   const std::vector<float> mean = inner.learned().front().values;
   std::vector<float> query(out), met(out);
-  transform_of(*s.codec)->queries(
-      MatrixView<const float>(s.decoded.data() + from * kDim, 1, kDim), metric,
-      {query.data(), 1, out});
+  transform_of(*s.codec)->queries(MatrixView<const float>(s.decoded.data() + from * kDim, 1, kDim),
+                                  metric, {query.data(), 1, out});
   inner.decode(s.rows.data() + row * s.codec->stride(), 1, met.data(), out);
   double codes = 0;
   for (std::size_t i = 0; i < out; ++i) codes += std::fabs(met[i] - mean[i]);
@@ -112,8 +111,8 @@ TEST_P(Transformed, ScoresWhatItsRowsStandFor) {
       EXPECT_EQ(gathered[0], block[kRows - 1]);
       EXPECT_EQ(gathered[1], block[3]);
       for (std::size_t r = 0; r < kRows; ++r) {
-        EXPECT_NEAR(block[r] + q.shift(),
-                    score(metric, query.data(), s.decoded.data() + r * kDim), kTolerance)
+        EXPECT_NEAR(block[r] + q.shift(), score(metric, query.data(), s.decoded.data() + r * kDim),
+                    kTolerance)
             << named.what << ", " << name(metric) << ", row " << r;
       }
     }
@@ -132,8 +131,8 @@ TEST_P(Transformed, ComparesStoredRows) {
         float block[kRows];
         q.score_block(s.rows.data(), kRows, block);
         for (std::size_t r = 0; r < kRows; ++r) {
-          const double want = score(metric, s.decoded.data() + from * kDim,
-                                    s.decoded.data() + r * kDim);
+          const double want =
+              score(metric, s.decoded.data() + from * kDim, s.decoded.data() + r * kDim);
           EXPECT_NEAR(block[r] + q.shift(), want, kTolerance + rounding(s, metric, from, r))
               << named.what << ", " << name(metric) << ", rows " << from << " and " << r;
         }
@@ -151,8 +150,8 @@ TEST_P(Transformed, ComesBackFromItsArrays) {
     const Metric metric = Metric::kInnerProduct;
     const Store s = store(GetParam(), named.transform, metric, rows);
     const std::vector<Learned> learned = s.codec->learned();
-    const auto wanted = learns_transformed(GetParam(), kDim, named.transform.out(),
-                                           named.transform.fast());
+    const auto wanted =
+        learns_transformed(GetParam(), kDim, named.transform.out(), named.transform.fast());
     ASSERT_EQ(learned.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_EQ(learned[i].name, wanted[i].first);
@@ -214,14 +213,14 @@ TEST(TransformedCodec, RefusesWhatCannotWork) {
                ArgumentError);
   EXPECT_THROW(train_transformed(CodecKind::kInt8, all[0].transform, Metric::kL2, sample),
                ArgumentError);
-  EXPECT_THROW(transformed(all[0].transform,
-                           Codec::train(CodecKind::kFloat32, kDim + 1, Metric::kL2, {}),
-                           Metric::kL2),
-               ArgumentError);
-  EXPECT_THROW(transformed(all[0].transform,
-                           Codec::train(CodecKind::kFloat32, kDim, Metric::kL2, {}),
-                           Metric::kCosine),
-               ArgumentError);
+  EXPECT_THROW(
+      transformed(all[0].transform, Codec::train(CodecKind::kFloat32, kDim + 1, Metric::kL2, {}),
+                  Metric::kL2),
+      ArgumentError);
+  EXPECT_THROW(
+      transformed(all[0].transform, Codec::train(CodecKind::kFloat32, kDim, Metric::kL2, {}),
+                  Metric::kCosine),
+      ArgumentError);
   const Store s = store(CodecKind::kFloat32, all[4].transform, Metric::kInnerProduct, rows);
   EXPECT_THROW(s.codec->for_metric(Metric::kL2), ArgumentError);
 }
@@ -278,9 +277,13 @@ TEST(TransformedCodec, RefusesDamagedArrays) {
     return std::vector<Learned>{{"transform/rotation", std::move(values)}};
   };
   EXPECT_EQ(transform_of(*restore(seed({1, 2, 0, 65535})))->seed(), 0xFFFF000000020001u);
-  for (const auto& values : std::vector<std::vector<float>>{
-           {}, {1, 2, 3}, {1, 2, 3, 4, 5}, {-1, 0, 0, 0}, {65536, 0, 0, 0}, {0.5f, 0, 0, 0},
-           {std::nanf(""), 0, 0, 0}}) {
+  for (const auto& values : std::vector<std::vector<float>>{{},
+                                                            {1, 2, 3},
+                                                            {1, 2, 3, 4, 5},
+                                                            {-1, 0, 0, 0},
+                                                            {65536, 0, 0, 0},
+                                                            {0.5f, 0, 0, 0},
+                                                            {std::nanf(""), 0, 0, 0}}) {
     EXPECT_THROW(restore(seed(values)), ArgumentError) << values.size();
   }
   std::vector<Learned> more = good;
