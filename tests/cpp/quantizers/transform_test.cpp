@@ -208,7 +208,9 @@ TEST(Transform, TurnsFastAsItsMatrixSays) {
     const double tolerance = std::sqrt(static_cast<double>(dim)) * kRound * (dim + 40.0);
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], tolerance) << dim;
     EXPECT_EQ(data_of(Transform::rotation(dim, 7), rows), a);
-    if (dim > 2) EXPECT_NE(data_of(Transform::rotation(dim, 8), rows), a);
+    if (dim > 2) {
+      EXPECT_NE(data_of(Transform::rotation(dim, 8), rows), a);
+    }
   }
   EXPECT_THROW(Transform::rotation(0, 1), ArgumentError);
   EXPECT_THROW(Transform::rotation(kMaxDim + 1, 1), ArgumentError);

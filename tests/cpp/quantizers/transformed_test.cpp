@@ -173,7 +173,7 @@ TEST_P(Transformed, ComesBackFromItsArrays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Codecs, Transformed, testing::Values(CodecKind::kFloat32, CodecKind::kSq8),
-                         [](const auto& info) { return std::string(name(info.param)); });
+                         [](const auto& kind) { return std::string(name(kind.param)); });
 
 TEST(TransformedCodec, ForgetsTheShiftOfTheQueryBefore) {
   const std::vector<float> rows = random_floats(kRows * kDim, 3), query = random_floats(kDim, 4);
