@@ -1,0 +1,150 @@
+#include "quantizers/nibbles.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "kernels/lookup.h"
+#include "kernels/table.h"
+#include "quantizers/codec.h"
+
+namespace vicinal::quantizers {
+namespace {
+
+using kernels::kLookupQueries;
+using kernels::LookupKernels;
+
+static_assert(kBlockRows == kernels::kLookupRows);
+
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kHalf = kBlockRows / 2;
+constexpr std::size_t kChunk = 16;  // blocks whose sums wait in the first cache
+
+constexpr std::size_t lines_of(std::size_t nibbles) { return (nibbles + 3) / 4; }
+
+/// Byte of nibble j of place `place`, and how far up it lies there.
+struct Spot {
+  std::size_t byte;
+  unsigned up;
+};
+constexpr Spot spot(std::size_t j, std::size_t place) {
+  return {j / 4 * kLine + place % kHalf * 4 + j % 4, place < kHalf ? 0u : 4u};
+}
+
+void finish(const NibbleScan& scan, const LookupKernels& kernel, const std::byte* blocks,
+            std::size_t count, const std::uint32_t* sums, float* out) noexcept {
+  const auto [offset, scale] = scan.scale;
+  if (scan.add_at == 0 && scan.mul_at == 0) {
+    kernel.affine(sums, nullptr, nullptr, scale, offset, count * kBlockRows, out);
+    return;
+  }
+  for (std::size_t b = 0; b < count; ++b, blocks += scan.block_bytes) {
+    const auto floats = [blocks](std::size_t at) {
+      return at == 0 ? nullptr : reinterpret_cast<const float*>(blocks + at);
+    };
+    kernel.affine(sums + b * kBlockRows, floats(scan.add_at), floats(scan.mul_at), scale, offset,
+                  kBlockRows, out + b * kBlockRows);
+  }
+}
+
+}  // namespace
+
+std::size_t nibble_block_bytes(std::size_t nibbles) noexcept { return lines_of(nibbles) * kLine; }
+
+void put_nibbles(const std::uint8_t* values, std::size_t nibbles, std::size_t place,
+                 std::byte* codes) noexcept {
+  for (std::size_t j = 0; j < nibbles; ++j) {
+    const Spot at = spot(j, place);
+    const auto others = static_cast<unsigned>(codes[at.byte]) & (0xF0u >> at.up);
+    codes[at.byte] = static_cast<std::byte>(others | (values[j] & 15u) << at.up);
+  }
+}
+
+void get_nibbles(const std::byte* codes, std::size_t nibbles, std::size_t place,
+                 std::uint8_t* values) noexcept {
+  for (std::size_t j = 0; j < nibbles; ++j) {
+    const Spot at = spot(j, place);
+    values[j] = static_cast<std::uint8_t>(static_cast<unsigned>(codes[at.byte]) >> at.up & 15u);
+  }
+}
+
+std::size_t nibble_table_bytes(std::size_t nibbles) noexcept { return lines_of(nibbles) * kLine; }
+
+TableScale round_tables(const float* tables, std::size_t nibbles, std::uint8_t* out) noexcept {
+  std::memset(out, 0, nibble_table_bytes(nibbles));
+  float widest = 0.0f;
+  double offset = 0.0;
+  for (std::size_t j = 0; j < nibbles; ++j) {
+    const float* table = tables + 16 * j;
+    // Four chains of comparisons: one would cost more than the scan of a short list.
+    float low[4] = {table[0], table[1], table[2], table[3]};
+    float high[4] = {table[0], table[1], table[2], table[3]};
+    for (std::size_t i = 4; i < 16; i += 4) {
+      for (std::size_t lane = 0; lane < 4; ++lane) {
+        low[lane] = std::min(low[lane], table[i + lane]);
+        high[lane] = std::max(high[lane], table[i + lane]);
+      }
+    }
+    const float least = std::min(std::min(low[0], low[1]), std::min(low[2], low[3]));
+    const float most = std::max(std::max(high[0], high[1]), std::max(high[2], high[3]));
+    widest = std::max(widest, most - least);
+    offset += least;
+    std::memcpy(out + 16 * j, &least, sizeof least);  // kept where its bytes will lie
+  }
+  // Below, the inverse of a step would not be finite; above, nor is what it came from.
+  constexpr float kSmall = 256 * std::numeric_limits<float>::min();
+  const bool usable = widest >= kSmall && widest <= std::numeric_limits<float>::max();
+  const float inverse = usable ? 255.0f / widest : 0.0f;
+  for (std::size_t j = 0; j < nibbles; ++j) {
+    const float* table = tables + 16 * j;
+    float least;
+    std::memcpy(&least, out + 16 * j, sizeof least);
+    for (std::size_t i = 0; i < 16; ++i) {
+      // Within 0 to 255 by itself, unless something overflowed and is NaN.
+      const float step = std::max(0.0f, (table[i] - least) * inverse + 0.5f);
+      out[16 * j + i] =
+          static_cast<std::uint8_t>(static_cast<std::int32_t>(std::min(255.0f, step)));
+    }
+  }
+  return {static_cast<float>(offset), usable ? widest / 255.0f : 0.0f};
+}
+
+void score_nibbles(const NibbleScan& scan, const std::byte* blocks, std::size_t count,
+                   float* out) noexcept {
+  const LookupKernels& kernel = *kernels::active().lookup;
+  alignas(kLine) std::uint32_t sums[kChunk * kBlockRows];
+  while (count != 0) {
+    const std::size_t n = std::min(count, kChunk);
+    kernel.sums(scan.tables, blocks, scan.block_bytes, n, scan.nibbles, sums);
+    finish(scan, kernel, blocks, n, sums, out);
+    blocks += n * scan.block_bytes;
+    out += n * kBlockRows;
+    count -= n;
+  }
+}
+
+void score_nibbles(const NibbleScan* const* scans, std::size_t queries, const std::byte* blocks,
+                   std::size_t count, float* const* out) noexcept {
+  const LookupKernels& kernel = *kernels::active().lookup;
+  alignas(kLine) std::uint32_t sums[kLookupQueries][kChunk * kBlockRows];
+  for (std::size_t first = 0; first < queries; first += kLookupQueries) {
+    const std::size_t together = std::min(kLookupQueries, queries - first);
+    const NibbleScan& shape = *scans[first];
+    const std::uint8_t* tables[kLookupQueries];
+    std::uint32_t* to[kLookupQueries];
+    for (std::size_t q = 0; q < together; ++q) {
+      tables[q] = scans[first + q]->tables;
+      to[q] = sums[q];
+    }
+    for (std::size_t b = 0; b < count; b += kChunk) {
+      const std::size_t n = std::min(count - b, kChunk);
+      const std::byte* chunk = blocks + b * shape.block_bytes;
+      kernel.sums_many(tables, together, chunk, shape.block_bytes, n, shape.nibbles, to);
+      for (std::size_t q = 0; q < together; ++q) {
+        finish(*scans[first + q], kernel, chunk, n, sums[q], out[first + q] + b * kBlockRows);
+      }
+    }
+  }
+}
+
+}  // namespace vicinal::quantizers
