@@ -12,6 +12,7 @@
 #include "vicinal/medoids.h"
 #include "vicinal/ivf.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/version.h"
 #include "vicinal/view.h"
