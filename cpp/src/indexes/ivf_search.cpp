@@ -199,6 +199,7 @@ void IvfQuery::score(const IvfCall& call, const IvfList& list, std::size_t at, s
   float shift = 0.0f;
   if (model.packed) {
     blocks_.score(codes, (n + quantizers::kBlockRows - 1) / quantizers::kBlockRows, out);
+    shift = blocks_.shift();
   } else {
     rows_.score_block(codes, n, out);
     shift = rows_.shift();
