@@ -218,9 +218,28 @@ class BitScan {
     }
   }
 
-  /// Lets n <= kBitTile queries look at a chunk.
+  /// Lets n <= kBitTile queries look at a chunk. A first one is cut into growing parts: the bars
+  /// that its first rows give spare most of the others.
   void look(const BitChunk& chunk, std::size_t first, std::size_t n, NearestBits* tops,
             Scratch& scratch) const {
+    const bool bare = std::any_of(tops, tops + n, [](const NearestBits& top) {
+      return top.cut().distance == kInfinity;
+    });
+    if (!bare) {
+      look_at(chunk, first, n, tops, scratch);
+      return;
+    }
+    BitChunk part = chunk;
+    part.blocks = 2;
+    for (std::uint32_t at = 0; at < chunk.blocks; at += part.blocks, part.blocks = at) {
+      part.first = chunk.first + at;
+      part.blocks = std::min(part.blocks, chunk.blocks - at);
+      look_at(part, first, n, tops, scratch);
+    }
+  }
+
+  void look_at(const BitChunk& chunk, std::size_t first, std::size_t n, NearestBits* tops,
+               Scratch& scratch) const {
     const BitSegment& segment = *plan_.at().parts[chunk.part].segment;
     BitTile tile;
     NearestBits* asking[kBitTile];

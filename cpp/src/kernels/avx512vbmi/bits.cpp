@@ -129,8 +129,9 @@ VICINAL_INLINE void scan_some(const std::byte* blocks, std::size_t n, std::size_
     if (Op::hits(any_i64x8) == 0) continue;
     VICINAL_UNROLL
     for (int q = 0; q < Q; ++q) {
-      keep(Op::hits(over_i64x8[q]), over_i64x8[q], b * kBitBlock,
-           first + static_cast<std::size_t>(q), tile);
+      const unsigned hits = Op::hits(over_i64x8[q]);
+      if (hits == 0) continue;
+      keep(hits, over_i64x8[q], b * kBitBlock, first + static_cast<std::size_t>(q), tile);
     }
   }
 }
