@@ -283,14 +283,15 @@ std::vector<std::int64_t> BinaryIndex::Impl::ids() const {
 }
 
 MemoryReport BinaryIndex::Impl::memory() const {
-  constexpr std::size_t kKinds = 5;
-  constexpr const char* kNames[kKinds] = {"codes", "ids", "counts", "order", "spans"};
+  constexpr std::size_t kKinds = 6;
+  constexpr const char* kNames[kKinds] = {"codes", "ids", "counts", "order", "spans", "sums"};
   std::uint64_t sizes[2][kKinds] = {};
   std::uint64_t dead = 0;
   const View now = view();
   for (const BitPart& part : now->parts) {
     const BitSegment& s = *part.segment;
-    const Buffer* const buffers[kKinds] = {&s.codes, &s.ids, &s.counts, &s.order, &s.spans};
+    const Buffer* const buffers[kKinds] = {&s.codes, &s.ids,   &s.counts,
+                                           &s.order, &s.spans, &s.sums};
     for (std::size_t i = 0; i < kKinds; ++i) sizes[s.mapped ? 1 : 0][i] += buffers[i]->size();
     if (part.dead) dead += part.dead->words().size() * sizeof(std::uint64_t);
   }

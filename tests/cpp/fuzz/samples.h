@@ -111,7 +111,7 @@ inline std::vector<SavedSample> saved_samples() {
   hnsw(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
   hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
   binary(BitMetric::kHamming, 70, true, false);
-  binary(BitMetric::kJaccard, 41, true, true);
+  binary(BitMetric::kJaccard, 300, true, true);
   out.push_back({"binary-empty", [](const std::string& path) {
                    BinaryIndex(4, BitMetric::kHamming).save(path);
                  }});
