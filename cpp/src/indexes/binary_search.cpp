@@ -40,6 +40,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::uint32_t kMostBits = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kGroup = 64;  // queries that share one reading of memory, under Hamming
 constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;  // less is not worth waking a thread
+constexpr std::uint32_t kWorthSums = 4;  // blocks for each row that the sums let pass, at least
+constexpr std::uint32_t kLongestPause = 64;  // chunks
 constexpr double kNeedSlack = 1.0 / 16;  // floats round a bar of at most 2^19 bits by less
 
 /// a and b bits set in two rows, c in common.
@@ -85,6 +87,12 @@ struct BitQueries {
   std::vector<std::uint32_t> counts;  // Jaccard: bits of each
 };
 
+/// Whether the sums have told a query anything: while they do not, it looks at them less and less.
+struct SumLuck {
+  std::uint32_t skip = 0;   // chunks still to come without them
+  std::uint32_t pause = 1;  // chunks to skip next time
+};
+
 /// A query that looks at a chunk.
 struct Asking {
   const std::uint64_t* query;
@@ -92,11 +100,13 @@ struct Asking {
   std::uint32_t bits;  // Jaccard: its own
   std::uint32_t bar;
   NearestBits* top;
+  SumLuck* luck;
 };
 
 /// What one thread needs. Twice the room: what the sums let pass is kept while it is looked at.
 struct Scratch {
   std::vector<NearestBits> tops = std::vector<NearestBits>(kGroup);
+  std::vector<SumLuck> luck;
   std::vector<std::uint32_t> rows;
   std::vector<std::uint32_t> counts;
 };
@@ -143,6 +153,7 @@ class BitScan {
       const std::size_t first = number / pieces * group;
       const std::size_t n = std::min(group, count - first);
       for (std::size_t i = 0; i < n; ++i) begin(scratch.tops[i]);
+      scratch.luck.assign(kGroup, SumLuck());
       const auto count_rows = [&](const BitChunk& chunk) {
         done.fetch_add(std::uint64_t{n} * chunk.blocks * kBitBlock, std::memory_order_relaxed);
         if (!small) ticker.poll();
@@ -268,8 +279,13 @@ class BitScan {
       std::uint32_t bar = 0;
       if (metric_ == BitMetric::kHamming ? below(tops[i], bar)
                                          : needed(tops[i], own, chunk.bits, bar)) {
-        asking[used++] = {queries_.query(q), queries_.sums.data() + q * queries_.summed, own, bar,
-                          &tops[i]};
+        const auto place = static_cast<std::size_t>(&tops[i] - scratch.tops.data());
+        asking[used++] = {queries_.query(q),
+                          queries_.sums.data() + q * queries_.summed,
+                          own,
+                          bar,
+                          &tops[i],
+                          &scratch.luck[place]};
       }
     }
     if (used == 0) return;
@@ -287,31 +303,48 @@ class BitScan {
             std::size_t n, Scratch& scratch) const {
     const BitSegment& segment = *plan_.at().parts[part].segment;
     const std::size_t summed = queries_.summed;
+    Asking all[kBitTile];  // those that look at every block, side by side
+    Asking some[kBitTile];
+    std::size_t many = 0;
+    std::size_t few = 0;
     BitTile tile;
     for (std::size_t i = 0; i < n; ++i) {
-      tile.query[i] = asking[i].sums;
-      tile.bar[i] = asking[i].bar;
-      tile.rows[i] = scratch.rows.data() + (kBitTile + i) * most_rows_;
-      tile.counts[i] = scratch.counts.data() + (kBitTile + i) * most_rows_;
+      if (asking[i].luck->skip != 0) {
+        --asking[i].luck->skip;
+        all[many++] = asking[i];
+        continue;
+      }
+      tile.query[few] = asking[i].sums;
+      tile.bar[few] = asking[i].bar;
+      tile.rows[few] = scratch.rows.data() + (kBitTile + few) * most_rows_;
+      tile.counts[few] = scratch.counts.data() + (kBitTile + few) * most_rows_;
+      some[few++] = asking[i];
     }
-    kernels::active().bits->least_from(
-        segment.sums.data() + block * kernels::bit_block_bytes(summed), blocks, summed, n, &tile);
-    // Where a row in eight is left, nearly every block is: those queries go on side by side.
-    Asking all[kBitTile];
-    std::size_t many = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (tile.found[i] >= blocks) all[many++] = asking[i];
+    if (few != 0) {
+      kernels::active().bits->least_from(
+          segment.sums.data() + block * kernels::bit_block_bytes(summed), blocks, summed, few,
+          &tile);
+    }
+    for (std::size_t i = 0; i < few; ++i) {
+      if (kWorthSums * tile.found[i] < blocks) {
+        some[i].luck->pause = 1;
+        continue;
+      }
+      // Blocks one by one cost more than they spare.
+      some[i].luck->skip = some[i].luck->pause;
+      some[i].luck->pause = std::min(2 * some[i].luck->pause, kLongestPause);
+      all[many++] = some[i];
+      tile.found[i] = 0;
     }
     if (many != 0) compare(part, block, blocks, all, many, scratch);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (tile.found[i] >= blocks) continue;
+    for (std::size_t i = 0; i < few; ++i) {
       for (std::uint32_t f = 0; f < tile.found[i];) {
         const std::uint32_t from = tile.rows[i][f] / kBitBlock;
         std::uint32_t to = from + 1;
         for (++f; f < tile.found[i] && tile.rows[i][f] / kBitBlock <= to; ++f) {
           to = tile.rows[i][f] / kBitBlock + 1;
         }
-        compare(part, block + from, to - from, asking + i, 1, scratch);
+        compare(part, block + from, to - from, some + i, 1, scratch);
       }
     }
   }
