@@ -68,11 +68,22 @@ const std::vector<BitChunk>& BitSnapshot::chunks(BitMetric metric) const {
           spans ? kSpanRows / kernels::kBitBlock
                 : std::clamp<std::size_t>(kChunkBytes / kernels::bit_block_bytes(segment.words), 1,
                                           kChunkBlocks);
-      for (std::size_t first = 0; first < blocks; first += step) {
-        const auto count = static_cast<std::uint32_t>(std::min(step, blocks - first));
-        const BitSpan bits = spans ? segment.span(first / step) : BitSpan{0, 0};
-        all.push_back({static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(first), count,
-                       bits, bits.most, bits.least});
+      for (std::size_t first = 0; first < blocks;) {
+        BitSpan bits{0, 0};
+        std::size_t end = first + step;
+        if (spans) {
+          // Spans of nearly the same numbers of bits go together: less to weigh.
+          bits = segment.span(first / step);
+          for (; end < blocks && end + step <= first + kChunkBlocks; end += step) {
+            const BitSpan& next = segment.span(end / step);
+            if (next.most > bits.least + bits.least / 16) break;
+            bits = {std::min(bits.least, next.least), std::max(bits.most, next.most)};
+          }
+        }
+        end = std::min(end, blocks);
+        all.push_back({static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(first),
+                       static_cast<std::uint32_t>(end - first), bits, bits.most, bits.least});
+        first = end;
       }
     }
     if (spans) {
