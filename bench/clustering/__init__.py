@@ -1,1 +1,1 @@
-"""Time to cluster, beside faiss, and what balanced lists cost a search."""
+"""Clustering beside the packages people use today, and what balanced lists cost a search."""

@@ -43,7 +43,8 @@ constexpr Named<CodecKind> kCodecs[] = {
     {"signs", CodecKind::kBits}};
 constexpr Named<RefineKind> kRefines[] = {{"none", RefineKind::kNone},
                                           {"float16", RefineKind::kFloat16},
-                                          {"float32", RefineKind::kFloat32}};
+                                          {"float32", RefineKind::kFloat32},
+                                          {"sq8", RefineKind::kSq8}};
 constexpr Named<KMeansStart> kStarts[] = {{"k-means++", KMeansStart::kPlusPlus},
                                            {"random", KMeansStart::kRandom},
                                            {"given", KMeansStart::kGiven}};

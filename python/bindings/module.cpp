@@ -10,11 +10,14 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The compiled part of vicinal. Use the vicinal package; this may change.";
   module.attr("version") = VICINAL_VERSION;
   vicinal::python::bind_errors(module);
-  vicinal::python::bind_codec(module);
+  vicinal::python::bind_binary(module);
   vicinal::python::bind_cluster(module);
+  vicinal::python::bind_codec(module);
   vicinal::python::bind_cpu(module);
   vicinal::python::bind_file(module);
   vicinal::python::bind_flat(module);
   vicinal::python::bind_hnsw(module);
-  vicinal::python::bind_binary(module);
+  vicinal::python::bind_ivf(module);
+  vicinal::python::bind_medoids(module);
+  vicinal::python::bind_transform(module);
 }

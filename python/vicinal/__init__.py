@@ -8,8 +8,8 @@
 ((2, 3), (2, 3))
 
 :func:`build` and :func:`open` are the two doors for those who do not want to choose. The classes
-:class:`FlatIndex` (exact), :class:`HNSWIndex` (a graph) and :class:`BinaryIndex` (rows of bits,
-exact) are for those who do.
+:class:`FlatIndex` (exact), :class:`HNSWIndex` (a graph), :class:`IVFIndex` (inverted lists) and
+:class:`BinaryIndex` (rows of bits, exact) are for those who do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from vicinal.errors import (
 from vicinal.files import FileInfo, Section, info, open, verify
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
+from vicinal.ivf import IVFIndex
 from vicinal.params import (
     PQ,
     RQ,
@@ -42,13 +43,21 @@ from vicinal.params import (
     Float32,
     HNSWParams,
     Int8,
+    IVFParams,
     RaBitQ,
     SignBits,
     SQ4x8,
     Uint8,
 )
 from vicinal.report import BuildReport
-from vicinal.results import MemoryPart, MemoryReport, Neighbors, RangeResult, SearchStats
+from vicinal.results import (
+    ListStats,
+    MemoryPart,
+    MemoryReport,
+    Neighbors,
+    RangeResult,
+    SearchStats,
+)
 
 __all__ = [
     "PQ",
@@ -73,7 +82,10 @@ __all__ = [
     "FormatError",
     "HNSWIndex",
     "HNSWParams",
+    "IVFIndex",
+    "IVFParams",
     "Int8",
+    "ListStats",
     "MemoryPart",
     "MemoryReport",
     "Neighbors",

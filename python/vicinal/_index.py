@@ -12,6 +12,7 @@ from vicinal._convert import NATIVE, as_id, as_ids, as_path, as_vectors
 from vicinal._core import BinaryIndex as CoreBinary
 from vicinal._core import FlatIndex as CoreFlat
 from vicinal._core import HnswIndex as CoreHnsw
+from vicinal._core import IvfIndex as CoreIvf
 from vicinal._core import version
 from vicinal._types import Array, Distances, Ids, Path, Progress
 from vicinal.report import BuildReport
@@ -25,12 +26,12 @@ class Index:
 
     __slots__ = ("__weakref__", "_core", "_report", "_source")
 
-    _core: CoreBinary | CoreFlat | CoreHnsw
+    _core: CoreBinary | CoreFlat | CoreHnsw | CoreIvf
     _report: BuildReport | None
     #: Where an unchanged index can be read again: path, mode, and the file's stamp.
     _source: tuple[str, str, tuple[int, ...]] | None
 
-    def _begin(self, core: CoreBinary | CoreFlat | CoreHnsw) -> None:
+    def _begin(self, core: CoreBinary | CoreFlat | CoreHnsw | CoreIvf) -> None:
         self._core = core
         self._report = None
         self._source = None

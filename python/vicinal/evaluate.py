@@ -20,6 +20,7 @@ import numpy.typing as npt
 from vicinal._types import Array, Progress
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
+from vicinal.ivf import IVFIndex
 from vicinal.results import Neighbors
 
 __all__ = [
@@ -289,7 +290,7 @@ class OperatingPoint:
     """What one setting of an index reached."""
 
     ef: int | None
-    """Candidates kept per query; None where the index has no such setting."""
+    """Candidates kept per query, or lists looked into; None where the index has no such setting."""
     recall: float
     """Mean share of the true neighbours found, by ids."""
     recall_by_distance: float | None
@@ -300,7 +301,7 @@ class OperatingPoint:
 
 
 def sweep(
-    index: FlatIndex | HNSWIndex,
+    index: FlatIndex | HNSWIndex | IVFIndex,
     queries: npt.ArrayLike,
     true_ids: npt.ArrayLike,
     k: int = 10,
@@ -311,17 +312,17 @@ def sweep(
     threads: int | None = 1,
     progress: Progress | None = None,
 ) -> list[OperatingPoint]:
-    """Recall and throughput of an index at each ``ef``.
+    """Recall and throughput of an index at each ``ef``, or ``nprobe`` of inverted lists.
 
     Parameters
     ----------
-    index : FlatIndex or HNSWIndex
-        An exact index has no ``ef`` and gives one point.
+    index : FlatIndex, HNSWIndex or IVFIndex
+        An exact index has no such setting and gives one point.
     queries : array_like, shape (q, dim)
     true_ids : array_like of int, shape (q, >= k)
     k : int
     efs : sequence of int
-        Values below k are the same as k.
+        Of a graph, values below k are the same as k.
     true_distances : array_like of float, shape (q, >= k), optional
         As the index counts them; adds the recall by distance.
     repeats : int
@@ -337,11 +338,14 @@ def sweep(
     """
     asked: Array = np.asarray(queries)
     settings: list[int | None] = [None] if isinstance(index, FlatIndex) else list(efs)
+    effort = "nprobe" if isinstance(index, IVFIndex) else "ef"
     points = []
     for done, ef in enumerate(settings):
         if progress is not None:
             progress("measuring", done, len(settings))
-        how: dict[str, Any] = {"threads": threads} if ef is None else {"threads": threads, "ef": ef}
+        how: dict[str, Any] = {"threads": threads}
+        if ef is not None:
+            how[effort] = ef
         search = functools.partial(index.search, asked, k, **how)
         hits = search()
         by_distance = None

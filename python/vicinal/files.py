@@ -16,11 +16,12 @@ from vicinal.binary import BinaryIndex
 from vicinal.errors import ArgumentError
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
+from vicinal.ivf import IVFIndex
 
 __all__ = ["FileInfo", "Section", "info", "open", "verify"]
 
 Mode: TypeAlias = Literal["map", "load"]
-AnyIndex: TypeAlias = FlatIndex | HNSWIndex | BinaryIndex
+AnyIndex: TypeAlias = FlatIndex | HNSWIndex | IVFIndex | BinaryIndex
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class FileInfo:
     version : int
         Of the format.
     kind : str
-        "flat", "hnsw" or "binary".
+        "flat", "hnsw", "ivf" or "binary".
     header : dict
         What the index needs to open itself again.
     metadata : dict or str
@@ -151,7 +152,7 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
 
     Returns
     -------
-    FlatIndex, HNSWIndex or BinaryIndex
+    FlatIndex, HNSWIndex, IVFIndex or BinaryIndex
         As it was saved, with its settings and report. Adding to it does not change the file.
 
     Raises
@@ -174,6 +175,9 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
     elif kind == "hnsw":
         index = HNSWIndex.__new__(HNSWIndex)
         index._begin(_core.HnswIndex.open(where, mode == "load"))
+    elif kind == "ivf":
+        index = IVFIndex.__new__(IVFIndex)
+        index._begin(_core.IvfIndex.open(where, mode == "load"))
     elif kind == "binary":
         index = BinaryIndex.__new__(BinaryIndex)
         index._begin(_core.BinaryIndex.open(where, mode == "load"))
@@ -239,5 +243,5 @@ def _open_file(path: str, mode: str) -> Any:
     return builtins.open(path, mode)
 
 
-for _kind in (FlatIndex, HNSWIndex, BinaryIndex):
+for _kind in (FlatIndex, HNSWIndex, IVFIndex, BinaryIndex):
     copyreg.pickle(cast(Any, _kind), cast(Any, _reduce))

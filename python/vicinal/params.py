@@ -27,6 +27,7 @@ __all__ = [
     "Float16",
     "Float32",
     "HNSWParams",
+    "IVFParams",
     "Int8",
     "RaBitQ",
     "SQ4x8",
@@ -358,7 +359,7 @@ def codec_of(key: tuple[str, int, int, int, int]) -> Codec:
     if name == SignBits.name:
         return SignBits(_THRESHOLDS[variant], seed)
     return _CODECS[name]
-_REFINES = ("none", "float16", "float32")
+_REFINES = ("none", "float16", "float32", "sq8")
 
 
 def as_codec(value: object) -> Codec:
@@ -381,7 +382,7 @@ def as_codec(value: object) -> Codec:
 
 
 def as_refine(value: object) -> str | None:
-    """Make None, "float16" or "float32"; "none" counts as None, for formats that have no null."""
+    """Make None, "float16", "float32" or "sq8"; "none" counts as None, as TOML has no null."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"refine must be None or a string, got {type(value).__name__} {value!r}")
     if value is None or value == "none":
@@ -468,3 +469,67 @@ class HNSWParams:
     def from_dict(cls, values: Mapping[str, object]) -> HNSWParams:
         """Undo :meth:`to_dict`; what is left out has its default, an unknown key is an error."""
         return cls(**_known(cls, values))
+
+
+@dataclass(frozen=True)
+class IVFParams:
+    """What shapes an :class:`~vicinal.IVFIndex`.
+
+    Parameters
+    ----------
+    codec : Codec or str
+        What a search looks at: any but Int8 and Uint8.
+    refine : None, "float16", "float32" or "sq8"
+        Finer rows kept beside the codes, which re-rank the candidates.
+    lists : int or None
+        None: chosen from the first vectors, about four times the square root of their number.
+    residual : bool
+        Codes hold what the centroid of the list leaves over of a vector.
+    soar : bool
+        Each vector in a second list too.
+    spill : float
+        With `soar`: what a second residual along the first costs, 0 to 1000.
+    balance : float
+        0: every vector in the list of its nearest centroid. From 1 to 1000: no list takes more
+        than so many times the mean while one of the nearest few has room.
+    seed : int
+        The only source of randomness.
+    """
+
+    codec: Codec = dataclasses.field(default_factory=SQ8)
+    refine: str | None = None
+    lists: int | None = None
+    residual: bool = True
+    soar: bool = False
+    spill: float = 1.0
+    balance: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codec", as_codec(self.codec))
+        object.__setattr__(self, "refine", as_refine(self.refine))
+        for name in ("residual", "soar"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                got = f"{type(value).__name__} {value!r}"
+                raise TypeError(f"{name} must be True or False, got {got}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as TOML and JSON hold them; no refine store is "none", no lists are 0."""
+        return {
+            "codec": str(self.codec),
+            "refine": self.refine or "none",
+            "lists": self.lists or 0,
+            "residual": self.residual,
+            "soar": self.soar,
+            "spill": self.spill,
+            "balance": self.balance,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> IVFParams:
+        """Undo :meth:`to_dict`; what is left out has its default, an unknown key is an error."""
+        known = _known(cls, values)
+        known["lists"] = known.get("lists") or None
+        return cls(**known)

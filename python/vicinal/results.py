@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from vicinal._types import Distances, Ids
 
-__all__ = ["MemoryPart", "MemoryReport", "Neighbors", "RangeResult", "SearchStats"]
+__all__ = [
+    "ListStats",
+    "MemoryPart",
+    "MemoryReport",
+    "Neighbors",
+    "RangeResult",
+    "SearchStats",
+]
 
 
 class Neighbors(NamedTuple):
@@ -92,6 +99,24 @@ class SearchStats(NamedTuple):
     distances: int
     reranked: int
     scanned: int
+
+
+class ListStats(NamedTuple):
+    """What the searches of one call did in an :class:`~vicinal.IVFIndex`, summed over its queries.
+
+    Attributes
+    ----------
+    lists : int
+        Looked into.
+    distances : int
+        Codes compared with a query.
+    reranked : int
+        Rows of the refine store compared with a query.
+    """
+
+    lists: int
+    distances: int
+    reranked: int
 
 
 @dataclass(frozen=True)

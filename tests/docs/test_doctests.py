@@ -35,5 +35,10 @@ def test_examples_print_what_they_show(
 
 def test_the_main_classes_have_examples() -> None:
     with_examples = {test.name for name in MODULES for test in examples(name)}
-    for wanted in ("vicinal", "vicinal.flat.FlatIndex", "vicinal.hnsw.HNSWIndex"):
+    for wanted in (
+        "vicinal",
+        "vicinal.flat.FlatIndex",
+        "vicinal.hnsw.HNSWIndex",
+        "vicinal.ivf.IVFIndex",
+    ):
         assert wanted in with_examples, f"{wanted} shows no example"

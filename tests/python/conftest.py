@@ -17,7 +17,7 @@ import vicinal
 settings.register_profile("vicinal", deadline=None, max_examples=40)
 settings.load_profile("vicinal")
 
-AnyIndex = vicinal.FlatIndex | vicinal.HNSWIndex
+AnyIndex = vicinal.FlatIndex | vicinal.HNSWIndex | vicinal.IVFIndex
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ def _hnsw(codec: str, refine: str | None) -> Callable[..., AnyIndex]:
     return lambda dim, metric="l2": vicinal.HNSWIndex(dim, metric, codec=codec, refine=refine)
 
 
+def _ivf(codec: str, refine: str | None, residual: bool = True) -> Callable[..., AnyIndex]:
+    return lambda dim, metric="l2": vicinal.IVFIndex(
+        dim, metric, codec=codec, refine=refine, residual=residual
+    )
+
+
 KINDS = [
     Kind("flat-float32", _flat("float32"), True),
     Kind("flat-float16", _flat("float16"), False),
@@ -48,6 +54,10 @@ KINDS = [
     Kind("hnsw-sq8-float16", _hnsw("sq8", "float16"), False),
     Kind("hnsw-sq8-float32", _hnsw("sq8", "float32"), True),
     Kind("hnsw-sq4-float16", _hnsw("sq4", "float16"), False),
+    Kind("ivf-float32", _ivf("float32", None, residual=False), True),
+    Kind("ivf-sq8", _ivf("sq8", None), False),
+    Kind("ivf-sq8-float32", _ivf("sq8", "float32"), True),
+    Kind("ivf-sq4-float16", _ivf("sq4", "float16"), False),
 ]
 
 

@@ -419,3 +419,29 @@ def test_bars_on_a_terminal_only(folder: Path, tmp_path: Path) -> None:
         assert process.wait() == 0
     assert json.loads(out)["vectors"] == 600
     assert b"600" in shown
+
+
+def test_inverted_lists(run: Run, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.vicinal"
+    made = run(
+        "build", folder / "base.npy", "-o", path, "--lists", 12, "--refine", "float16", "--json"
+    )
+    assert made.status == 0
+    assert made.json["kind"] == "IVFIndex"
+    index = vicinal.open(path)
+    assert isinstance(index, vicinal.IVFIndex)
+    assert index.params == vicinal.IVFParams(refine="float16", lists=12)
+    shown = run("info", path)
+    assert "ivf" in shown.out
+    hits = run("search", path, folder / "queries.npy", "-k", 3, "--nprobe", 4, "--format", "json")
+    want = index.search(np.load(folder / "queries.npy"), 3, nprobe=4)
+    assert hits.json["ids"] == want.ids.tolist()
+    one_line(run("search", path, folder / "queries.npy", "--ef", 9), 2)
+    one_line(run("search", folder / "hnsw.vicinal", folder / "queries.npy", "--nprobe", 9), 2)
+    one_line(run("build", folder / "base.npy", "-o", path, "--index", "ivf", "--links", 9), 2)
+    one_line(run("build", folder / "base.npy", "-o", path, "--index", "flat", "--lists", 9), 2)
+    words = ("eval", folder / "data.npz", "--index", "ivf", "--ef", "2,18", "--repeats", 1)
+    few, all_lists = run(*words, "--format", "json").json["points"]
+    assert few["recall"] < all_lists["recall"]
+    assert all_lists["recall"] > 0.9  # 18 lists: all that sq8 tells apart
+    assert "nprobe" in run(*words).out

@@ -25,6 +25,8 @@ def made(name: str, metric: str = "l2") -> Any:
     index: Any
     if name == "flat":
         index = vicinal.FlatIndex(DIM, metric)
+    elif name == "ivf":
+        index = vicinal.IVFIndex(DIM, metric, refine="float16")
     else:
         index = vicinal.HNSWIndex(DIM, metric, codec="sq8", refine="float16")
     index.add(GOOD[:5])
@@ -108,6 +110,11 @@ ONE_ID: list[tuple[str, Any, type[Exception], str]] = [
     ("float", 1.0, TypeError, "id must be an integer, got float 1.0"),
     ("bool", True, TypeError, "id must be an integer, got True"),
 ]
+CUT: list[tuple[str, Any, type[Exception], str]] = [
+    ("nan", np.nan, Error, "cut must be a number, got nan"),
+    ("negative", -0.5, Error, "cut is -0.5.*; wanted 0 or more"),
+    ("text", "1", TypeError, "cut must be a number, got str '1'"),
+]
 RADIUS: list[tuple[str, Any, type[Exception], str]] = [
     ("nan", np.nan, Error, "radius must be a number, got nan"),
     ("text", "1", TypeError, "radius must be a number, got str '1'"),
@@ -125,7 +132,7 @@ def counts(name: str) -> list[tuple[str, Any, type[Exception], str]]:
     ]
 
 
-BOTH, FLAT, HNSW = ("flat", "hnsw"), ("flat",), ("hnsw",)
+BOTH, FLAT, HNSW, IVF = ("flat", "hnsw", "ivf"), ("flat",), ("hnsw",), ("ivf",)
 CALLS: list[tuple[str, str, tuple[str, ...], Any, dict[str, Any]]] = [
     # method, argument, indexes that have it, its bad values, the other arguments
     ("add", "vectors", BOTH, ARRAYS, {}),
@@ -141,13 +148,20 @@ CALLS: list[tuple[str, str, tuple[str, ...], Any, dict[str, Any]]] = [
     ("search", "progress", BOTH, PROGRESS, {"queries": GOOD}),
     ("search", "ef", HNSW, counts("ef"), {"queries": GOOD}),
     ("search", "rerank", HNSW, counts("rerank"), {"queries": GOOD}),
-    ("search_stats", "queries", HNSW, ARRAYS, {}),
-    ("search_stats", "k", HNSW, K, {"queries": GOOD}),
+    ("search", "nprobe", IVF, counts("nprobe"), {"queries": GOOD}),
+    ("search", "candidates", IVF, counts("candidates"), {"queries": GOOD}),
+    ("search", "cut", IVF, CUT, {"queries": GOOD}),
+    ("search_stats", "queries", (*HNSW, *IVF), ARRAYS, {}),
+    ("search_stats", "nprobe", IVF, counts("nprobe"), {"queries": GOOD}),
+    ("search_stats", "k", (*HNSW, *IVF), K, {"queries": GOOD}),
     ("search_stats", "ef", HNSW, counts("ef"), {"queries": GOOD}),
     ("range_search", "queries", FLAT, ARRAYS, {"radius": 1}),
     ("range_search", "radius", FLAT, RADIUS, {"queries": GOOD}),
     ("range_search", "allow", FLAT, ALLOW, {"queries": GOOD, "radius": 1}),
     ("range_search", "threads", FLAT, THREADS, {"queries": GOOD, "radius": 1}),
+    ("train", "vectors", IVF, ARRAYS, {}),
+    ("train", "threads", IVF, THREADS, {"vectors": GOOD}),
+    ("train", "progress", IVF, PROGRESS, {"vectors": GOOD}),
     ("compact", "threads", HNSW, THREADS, {}),
     ("compact", "progress", HNSW, PROGRESS, {}),
     ("reorder", "threads", HNSW, THREADS, {}),
@@ -230,7 +244,8 @@ MAKING_HNSW = [
     *MAKING,
     ({"codec": "int8"}, Error, "int8"),
     ({"codec": "float32", "refine": "float16"}, Error, "refine"),
-    ({"refine": "sq8"}, Error, "refine must be None or one of .*, got 'sq8'"),
+    ({"codec": "sq4", "refine": "sq8"}, Error, "refine is sq8, which an HNSW index does not"),
+    ({"refine": "sq2"}, Error, "refine must be None or one of .*, got 'sq2'"),
     ({"refine": 16}, TypeError, "refine must be None or a string, got int 16"),
     ({"links": 1}, Error, "links.*1"),
     ({"links": 513}, Error, "links.*513"),
@@ -238,6 +253,24 @@ MAKING_HNSW = [
     ({"build_ef": 0}, Error, "build_ef.*0"),
     ({"seed": -1}, Error, "seed must be from 0 to .*, got -1"),
     ({"seed": 2**64}, Error, "seed must be from 0 to .*, got 18446744073709551616"),
+]
+
+
+MAKING_IVF = [
+    *MAKING,
+    ({"codec": "int8"}, Error, "int8"),
+    ({"codec": "float32", "refine": "float32"}, Error, "refine"),
+    ({"refine": "sq8"}, Error, "refine is sq8, which is no finer than the codec sq8"),
+    ({"refine": "sq2"}, Error, "refine must be None or one of .*, got 'sq2'"),
+    ({"lists": 0}, Error, "lists must be from 1 to .*, got 0"),
+    ({"lists": 2.0}, TypeError, "lists must be a whole number, got float 2.0"),
+    ({"residual": 1}, TypeError, "residual must be True or False, got int 1"),
+    ({"soar": "yes"}, TypeError, "soar must be True or False, got str 'yes'"),
+    ({"spill": -1}, Error, "spill is -1.*; wanted 0 to 1000"),
+    ({"spill": "1"}, TypeError, "spill must be a number, got str '1'"),
+    ({"balance": 0.5}, Error, "balance is 0.5.*; wanted 0 for none, or 1 to 1000"),
+    ({"balance": np.nan}, Error, "balance must be a number, got nan"),
+    ({"seed": -1}, Error, "seed must be from 0 to .*, got -1"),
 ]
 
 
@@ -253,6 +286,20 @@ def test_making_a_flat_index(arguments: Any, error: type[Exception], says: str) 
 def test_making_a_graph(arguments: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         vicinal.HNSWIndex(**{"dim": 4, **arguments})
+
+
+@pytest.mark.parametrize(("arguments", "error", "says"), MAKING_IVF)
+def test_making_inverted_lists(arguments: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        vicinal.IVFIndex(**{"dim": 4, **arguments})
+
+
+@pytest.mark.parametrize(("_what", "value", "_error", "_says"), counts("nprobe"))
+def test_default_nprobe(_what: str, value: Any, _error: type[Exception], _says: str) -> None:
+    index = vicinal.IVFIndex(4)
+    with pytest.raises(_error, match="nprobe must be"):
+        index.nprobe = value
+    assert index.nprobe == 16
 
 
 @pytest.mark.parametrize(("_what", "value", "_error", "_says"), counts("ef"))

@@ -17,6 +17,7 @@ import pytest
 import vicinal
 
 PACKAGE = Path(vicinal.__file__).parent
+CLASSES = ("BinaryIndex", "FlatIndex", "HnswIndex", "IvfIndex", "Transform", "VectorCodec")
 
 
 def run_mypy(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -37,8 +38,7 @@ def run_mypy(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedPro
 def test_the_stub_matches_the_extension(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     # The metaclass of the classes is pybind11's own; their members are compared all the same.
-    classes = ("Binary", "Flat", "Hnsw")
-    (tmp_path / "allowed").write_text("".join(f"vicinal._core.{c}Index\n" for c in classes))
+    (tmp_path / "allowed").write_text("".join(f"vicinal._core.{c}\n" for c in CLASSES))
     done = run_mypy(
         "mypy.stubtest", "vicinal._core", "--concise", "--allowlist=allowed", cwd=tmp_path
     )
@@ -48,7 +48,8 @@ def test_the_stub_matches_the_extension(tmp_path: Path) -> None:
 def test_the_stub_names_every_argument_of_the_extension() -> None:
     """The extension tells its signatures in docstrings only, which stubtest does not read."""
     stub = (PACKAGE / "_core.pyi").read_text()
-    for cls in (vicinal._core.BinaryIndex, vicinal._core.FlatIndex, vicinal._core.HnswIndex):
+    core = vicinal._core
+    for cls in (getattr(core, name) for name in CLASSES):
         body = re.split(r"\nclass ", stub.split(f"\nclass {cls.__name__}")[1])[0]
         for name, member in vars(cls).items():
             if name.startswith("_") and name != "__init__":

@@ -22,9 +22,11 @@ DIM = 16
 on_posix = pytest.mark.skipif(os.name != "posix", reason="signals and fork are those of POSIX")
 
 
-@pytest.fixture(params=["flat", "hnsw"])
+@pytest.fixture(params=["flat", "hnsw", "ivf"])
 def empty(request: pytest.FixtureRequest) -> Any:
-    """An empty index of either kind."""
+    """An empty index of every kind."""
+    if request.param == "ivf":
+        return vicinal.IVFIndex(DIM, refine="float32")
     if request.param == "flat":
         return vicinal.FlatIndex(DIM)
     return vicinal.HNSWIndex(DIM, codec="sq8", refine="float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..datasets import Floats, Ints
-from .base import BUILD_EF, LINKS, Adapter, Contender, Params
+from .base import BUILD_EF, LINKS, Adapter, Contender, Params, power_of_two, probes
+
+# Depths of re-ranking, in multiples of k: coarser codes need more.
+FINE_DEPTHS, COARSE_DEPTHS = (1, 2, 4, 8), (2, 5, 10, 20, 50)
 
 
 class Vicinal(Adapter):
@@ -62,6 +66,54 @@ class VicinalGraph(Vicinal):
         return np.asarray(self.index.search(queries, k, ef=self.ef, threads=self.threads).ids)
 
 
+class VicinalLists(Vicinal):
+    """As many lists as the others get: four times sqrt(n)."""
+
+    def __init__(
+        self,
+        dim: int,
+        metric: str,
+        codec: str,
+        refine: str | None,
+        soar: bool,
+        depths: tuple[int, ...],
+    ) -> None:
+        super().__init__(dim, metric)
+        self.codec = codec.format(pairs=dim // 2 if dim % 2 == 0 else dim)
+        self.refine, self.soar, self.depths = refine, soar, depths
+        self.lists = 0
+
+    def build(self, base: Floats, threads: int) -> None:
+        self.lists = power_of_two(4 * math.sqrt(len(base)))
+        self.index = self.vicinal.IVFIndex(
+            dim=self.dim,
+            metric=self.measure,
+            codec=self.codec,
+            refine=self.refine,
+            lists=self.lists,
+            soar=self.soar,
+        )
+        self.flags = {"lists": self.lists, "codec": self.codec, **self.flags}
+        super().build(base, threads)
+
+    def load(self, path: Path) -> None:
+        super().load(path)
+        self.lists = len(self.index.list_sizes)
+
+    def sweep(self, k: int) -> list[list[Params]]:
+        return probes(self.lists, "depth", self.depths if self.refine else (1,))
+
+    def search(self, queries: Floats, k: int) -> Ints:
+        found = self.index.search(
+            queries,
+            k,
+            nprobe=self.params["nprobe"],
+            candidates=self.params["depth"] * k,
+            threads=self.threads,
+        )
+        return np.asarray(found.ids)
+
+
 class VicinalFlat(Vicinal):
     def __init__(self, dim: int, metric: str) -> None:
         super().__init__(dim, metric)
@@ -79,11 +131,28 @@ def _graph(name: str, codec: str, refine: str | None) -> Contender:
     return Contender(f"vicinal HNSW {name}", "vicinal", "graph", make)
 
 
+def _lists(
+    name: str,
+    codec: str,
+    refine: str | None,
+    soar: bool = False,
+    depths: tuple[int, ...] = COARSE_DEPTHS,
+) -> Contender:
+    make = partial(VicinalLists, codec=codec, refine=refine, soar=soar, depths=depths)
+    return Contender(f"vicinal IVF {name}", "vicinal", "lists", make)
+
+
 CONTENDERS = [
     _graph("f32", "float32", None),
     _graph("SQ8", "sq8", None),
     _graph("SQ8+f16", "sq8", "float16"),
     _graph("SQ8+f32", "sq8", "float32"),
     _graph("SQ4+f16", "sq4", "float16"),
+    _lists("SQ8", "sq8", None),
+    _lists("SQ4+f16", "sq4", "float16", depths=FINE_DEPTHS),
+    _lists("PQ4+f16", "pq{pairs}x4", "float16"),
+    _lists("PQ4+f16 SOAR", "pq{pairs}x4", "float16", soar=True),
+    _lists("RaBitQ1+f16", "rabitq1", "float16"),
+    _lists("RaBitQ4", "rabitq4", None),
     Contender("vicinal Flat", "vicinal", "flat", VicinalFlat),
 ]

@@ -32,7 +32,7 @@ enum class CodecKind : std::uint8_t {
 };
 
 /// Finer rows kept beside the codes, read only for the last candidates.
-enum class RefineKind : std::uint8_t { kNone, kFloat16, kFloat32 };
+enum class RefineKind : std::uint8_t { kNone, kFloat16, kFloat32, kSq8 };
 
 constexpr std::size_t kMaxDim = 32768;          ///< so that integer dot products fit 32 bits
 constexpr std::size_t kMaxBits = 8 * kMaxDim;   ///< of one row of bits

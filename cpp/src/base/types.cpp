@@ -54,6 +54,7 @@ const char* name(RefineKind refine) noexcept {
     case RefineKind::kNone: return "none";
     case RefineKind::kFloat16: return "float16";
     case RefineKind::kFloat32: return "float32";
+    case RefineKind::kSq8: return "sq8";
   }
   return "unknown";
 }

@@ -76,7 +76,8 @@ CodecSpec ConfigReader::codec() const {
 
 RefineKind ConfigReader::refine() const {
   const std::string& got = text("refine");
-  for (const RefineKind r : {RefineKind::kNone, RefineKind::kFloat16, RefineKind::kFloat32}) {
+  for (const RefineKind r :
+       {RefineKind::kNone, RefineKind::kFloat16, RefineKind::kFloat32, RefineKind::kSq8}) {
     if (got == name(r)) return r;
   }
   unknown("refine", got);
@@ -100,7 +101,7 @@ void write_learned(const std::vector<quantizers::Learned>& learned,
 }
 
 std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSpec& spec,
-                                              std::size_t dim) {
+                                              std::size_t dim, const std::string& prefix) {
   std::vector<std::pair<std::string, std::size_t>> wanted;
   try {
     wanted = quantizers::Codec::learns(spec, dim);
@@ -108,7 +109,8 @@ std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSp
     file.fail("", error.what());
   }
   std::vector<quantizers::Learned> learned;
-  for (const auto& [what, count] : wanted) {
+  for (const auto& [array, count] : wanted) {
+    const std::string what = prefix + array;
     file.verify(what);
     const Buffer raw = file.section(what, count * sizeof(float));
     std::vector<float> values(count);
@@ -118,7 +120,7 @@ std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSp
         file.fail(what, "value " + std::to_string(i) + " is not finite");
       }
     }
-    learned.push_back({what, std::move(values)});
+    learned.push_back({array, std::move(values)});
   }
   return learned;
 }

@@ -28,6 +28,10 @@ HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
                         "or another compact codec");
   }
   Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
+  if (params.refine == RefineKind::kSq8) {
+    throw ArgumentError("refine is sq8, which an HNSW index does not take; wanted none, float16 or "
+                        "float32");
+  }
   const bool finer = params.refine == RefineKind::kNone || kind >= CodecKind::kSq8 ||
                      (kind == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
   if (!finer) {

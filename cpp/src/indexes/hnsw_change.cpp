@@ -165,7 +165,7 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
 
   if (!now.codec) {
     now.codec = indexes::learn_codec(params.codec, rows, metric, unit(), run);
-    now.build_codec = now.codec->for_metric(unit() ? Metric::kL2 : metric);
+    now.build_codec = build_codec(now.codec);
   }
   const std::uint64_t first_slot = slots_used(before, params.links);
   std::uint64_t slot = first_slot;

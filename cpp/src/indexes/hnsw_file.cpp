@@ -155,7 +155,7 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
 
   const auto codec = indexes::restore_codec(file, params.codec, dim, metric,
                                             indexes::read_learned(file, params.codec, dim));
-  const auto build = codec->for_metric(impl->unit() ? Metric::kL2 : metric);
+  const auto build = impl->build_codec(codec);
 
   // No product here can overflow: rows < 2^31, strides < 2^18.
   auto state = std::make_shared<State>();

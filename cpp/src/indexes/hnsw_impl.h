@@ -42,6 +42,13 @@ struct HnswIndex::Impl {
   void set_codecs(std::shared_ptr<const quantizers::Codec> codec,
                   std::shared_ptr<const quantizers::Codec> build_codec);
   bool unit() const noexcept { return metric == Metric::kCosine; }
+  /// What compares stored rows with one another. Unit vectors are compared by L2, where that reads
+  /// the same rows: scalar codes then need not be decoded.
+  std::shared_ptr<const quantizers::Codec> build_codec(
+      const std::shared_ptr<const quantizers::Codec>& codec) const {
+    const bool plain = codec->kind() <= CodecKind::kSq4;
+    return unit() && plain ? codec->for_metric(Metric::kL2) : codec;
+  }
 
   // Ids. Call with `writer` held, shared or not.
   std::uint32_t find(std::int64_t id) const;  ///< kNoRow if absent or removed

@@ -5,9 +5,13 @@
 #include <cmath>
 #include <limits>
 
+#include "quantizers/bits.h"
+#include "quantizers/float8.h"
 #include "quantizers/plain.h"
 #include "quantizers/pq.h"
+#include "quantizers/rotation.h"
 #include "quantizers/rq.h"
+#include "quantizers/sq4x8.h"
 #include "vicinal/errors.h"
 
 namespace vicinal::quantizers {
@@ -23,10 +27,32 @@ unsigned prefetch_depth(std::size_t stride) {
   return static_cast<unsigned>(std::clamp<std::size_t>(200 / lines / 4 * 4, 4, 32));
 }
 
-bool plain(CodecKind kind) { return kind <= CodecKind::kSq4; }
+/// What a family of codecs has to offer.
+struct Family {
+  std::shared_ptr<const Codec> (*train)(const CodecSpec&, std::size_t dim, Metric,
+                                        MatrixView<const float> sample, const RunOptions&);
+  std::shared_ptr<const Codec> (*restore)(const CodecSpec&, std::size_t dim, Metric,
+                                          std::vector<Learned>);
+  std::vector<std::pair<std::string, std::size_t>> (*learns)(const CodecSpec&, std::size_t dim);
+};
 
-[[noreturn]] void unknown(const CodecSpec& spec) {
-  throw ArgumentError("codec is " + std::string(name(spec.kind)) +
+Family family(const CodecSpec& spec) {
+  switch (spec.kind) {
+    case CodecKind::kFloat32:
+    case CodecKind::kFloat16:
+    case CodecKind::kBfloat16:
+    case CodecKind::kInt8:
+    case CodecKind::kUint8:
+    case CodecKind::kSq8:
+    case CodecKind::kSq4: return {train_plain, restore_plain, learns_plain};
+    case CodecKind::kSq4x8: return {train_sq4x8, restore_sq4x8, learns_sq4x8};
+    case CodecKind::kFloat8: return {train_float8, restore_float8, learns_float8};
+    case CodecKind::kPq: return {train_pq, restore_pq, learns_pq};
+    case CodecKind::kRq: return {train_rq, restore_rq, learns_rq};
+    case CodecKind::kRotation: return {train_rotation, restore_rotation, learns_rotation};
+    case CodecKind::kBits: return {train_bits, restore_bits, learns_bits};
+  }
+  throw ArgumentError("codec is of kind " + std::to_string(static_cast<int>(spec.kind)) +
                       ", which this version does not hold");
 }
 
@@ -61,10 +87,7 @@ Codec::Codec(const CodecSpec& spec, std::size_t dim, Metric metric, std::size_t 
 std::shared_ptr<const Codec> Codec::train(const CodecSpec& spec, std::size_t dim, Metric metric,
                                           MatrixView<const float> sample, const RunOptions& run) {
   check_dim(dim);
-  if (plain(spec.kind)) return train_plain(spec, dim, metric, sample);
-  if (spec.kind == CodecKind::kPq) return train_pq(spec, dim, metric, sample, run);
-  if (spec.kind == CodecKind::kRq) return train_rq(spec, dim, metric, sample, run);
-  unknown(spec);
+  return family(spec).train(spec, dim, metric, sample, run);
 }
 
 std::shared_ptr<const Codec> Codec::restore(const CodecSpec& spec, std::size_t dim, Metric metric,
@@ -90,19 +113,13 @@ std::shared_ptr<const Codec> Codec::restore(const CodecSpec& spec, std::size_t d
                           std::to_string(bad - values.begin()) + " is not finite");
     }
   }
-  if (plain(spec.kind)) return restore_plain(spec, dim, metric, std::move(learned));
-  if (spec.kind == CodecKind::kPq) return restore_pq(spec, dim, metric, std::move(learned));
-  if (spec.kind == CodecKind::kRq) return restore_rq(spec, dim, metric, std::move(learned));
-  unknown(spec);
+  return family(spec).restore(spec, dim, metric, std::move(learned));
 }
 
 std::vector<std::pair<std::string, std::size_t>> Codec::learns(const CodecSpec& spec,
                                                                std::size_t dim) {
   check_dim(dim);
-  if (plain(spec.kind)) return learns_plain(spec, dim);
-  if (spec.kind == CodecKind::kPq) return learns_pq(spec, dim);
-  if (spec.kind == CodecKind::kRq) return learns_rq(spec, dim);
-  unknown(spec);
+  return family(spec).learns(spec, dim);
 }
 
 std::size_t Codec::sample_rows(const CodecSpec& spec) noexcept {

@@ -86,12 +86,16 @@ class BlockQuery {
   void score(const std::byte* blocks, std::size_t count, float* out) const {
     score_(state_, blocks, count, out);
   }
+  /// As that of Query.
+  float shift() const noexcept { return shift_; }
 
   // For codecs.
   void use(const void* state, Score how) noexcept {
     state_ = state;
     score_ = how;
+    shift_ = 0.0f;
   }
+  void add_shift(float shift) noexcept { shift_ += shift; }  ///< after use(), which sets it to 0
   Scratch<float>& values() noexcept { return values_; }
   Scratch<std::uint8_t>& tables() noexcept { return tables_; }
   Scratch<std::byte>& state() noexcept { return own_; }
@@ -99,6 +103,7 @@ class BlockQuery {
  private:
   const void* state_ = nullptr;
   Score score_ = nullptr;
+  float shift_ = 0.0f;
   Scratch<float> values_;
   Scratch<std::uint8_t> tables_;
   Scratch<std::byte> own_;

@@ -139,7 +139,7 @@ std::shared_ptr<const Codec> PlainCodec::for_metric(Metric metric) const {
 }
 
 std::shared_ptr<const Codec> train_plain(const CodecSpec& spec, std::size_t dim, Metric metric,
-                                         MatrixView<const float> sample) {
+                                         MatrixView<const float> sample, const RunOptions&) {
   std::vector<float> mean;
   if (scalar(spec.kind)) {
     // Summed in order: the mean does not depend on threads.

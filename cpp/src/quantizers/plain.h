@@ -42,7 +42,7 @@ class PlainCodec final : public Codec {
 };
 
 std::shared_ptr<const Codec> train_plain(const CodecSpec& spec, std::size_t dim, Metric metric,
-                                         MatrixView<const float> sample);
+                                         MatrixView<const float> sample, const RunOptions& run);
 std::shared_ptr<const Codec> restore_plain(const CodecSpec& spec, std::size_t dim, Metric metric,
                                            std::vector<Learned> learned);
 std::vector<std::pair<std::string, std::size_t>> learns_plain(const CodecSpec& spec,

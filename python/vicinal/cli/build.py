@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vicinal import FlatIndex, HNSWIndex
+from vicinal import FlatIndex, HNSWIndex, IVFIndex
 from vicinal import io as vectors_io
 from vicinal._types import Array
 from vicinal.cli import settings as opts
@@ -37,6 +37,7 @@ def build(
     refine: opts.RefineOption = None,
     links: opts.LinksOption = None,
     build_ef: opts.BuildEfOption = None,
+    lists: opts.ListsOption = None,
     seed: opts.SeedOption = None,
     threads: opts.ThreadsOption = None,
     key: opts.KeyOption = None,
@@ -94,6 +95,7 @@ def build(
             "refine": refine,
             "links": links,
             "build_ef": build_ef,
+            "lists": lists,
             "seed": seed,
             "threads": threads,
             "key": key,
@@ -140,7 +142,9 @@ def _read(source: Path, given: opts.BuildSettings) -> tuple[Array, Array | None]
     return vectors, names
 
 
-def _say(index: FlatIndex | HNSWIndex, path: Path, seconds: float, as_json: bool) -> None:
+def _say(
+    index: FlatIndex | HNSWIndex | IVFIndex, path: Path, seconds: float, as_json: bool
+) -> None:
     facts = described(index)
     size = path.stat().st_size
     per_vector = index.memory().total / max(1, len(index))

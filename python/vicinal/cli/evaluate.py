@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vicinal import BinaryIndex, FlatIndex, HNSWIndex
+from vicinal import BinaryIndex, FlatIndex, HNSWIndex, IVFIndex
 from vicinal import evaluate as measure
 from vicinal import io as vectors_io
 from vicinal import open as open_index
@@ -205,7 +205,7 @@ def _data(data: Path, queries: Path | None, given: opts.EvalSettings) -> Dataset
 
 def _index(
     saved: Path | None, given: opts.EvalSettings, data: Dataset, report: Progress | None
-) -> tuple[FlatIndex | HNSWIndex, float | None]:
+) -> tuple[FlatIndex | HNSWIndex | IVFIndex, float | None]:
     if saved is None:
         return make(given, data.base, given.metric or data.metric or "l2", progress=report)
     index = open_index(saved)
@@ -252,7 +252,7 @@ def _write(
         emit(text.getvalue(), output)
         return
     by_distance = points[0].recall_by_distance is not None
-    headings = ["ef", f"recall@{facts['k']}"]
+    headings = ["nprobe" if facts["kind"] == "IVFIndex" else "ef", f"recall@{facts['k']}"]
     headings += ["by distance"] if by_distance else []
     table = plain_table(*headings, "queries/s", "us/query", left=0)
     for point in points:

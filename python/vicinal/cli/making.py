@@ -6,10 +6,16 @@ import time
 import warnings
 from typing import Any
 
-from vicinal import BuildReport, FlatIndex, HNSWIndex, RecallWarning, build
+from vicinal import BuildReport, FlatIndex, HNSWIndex, IVFIndex, RecallWarning, build
 from vicinal._types import Array, Progress
 from vicinal.cli.output import stderr, usage
 from vicinal.cli.settings import IndexSettings
+
+KINDS: dict[str, type[FlatIndex] | type[HNSWIndex] | type[IVFIndex]] = {
+    "flat": FlatIndex,
+    "hnsw": HNSWIndex,
+    "ivf": IVFIndex,
+}
 
 
 def make(
@@ -20,11 +26,11 @@ def make(
     ids: Array | None = None,
     queries: Array | None = None,
     progress: Progress | None = None,
-) -> tuple[FlatIndex | HNSWIndex, float]:
+) -> tuple[FlatIndex | HNSWIndex | IVFIndex, float]:
     """Build what the settings ask for; the index, and the seconds it took."""
     start = time.perf_counter()
     kind = settings.kind()
-    index: FlatIndex | HNSWIndex
+    index: FlatIndex | HNSWIndex | IVFIndex
     if kind == "auto":
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", RecallWarning)
@@ -42,13 +48,16 @@ def make(
             stderr().print(f"vicinal: warning: {warning.message}", markup=False, soft_wrap=True)
         return index, time.perf_counter() - start
     dim = vectors.shape[1]
-    names = ("codec",) if kind == "flat" else ("codec", "refine", "links", "build_ef", "seed")
+    names = {
+        "flat": ("codec",),
+        "hnsw": ("codec", "refine", "links", "build_ef", "seed"),
+        "ivf": ("codec", "refine", "lists", "seed"),
+    }[kind]
     given: dict[str, Any] = {
         name: getattr(settings, name) for name in names if getattr(settings, name) is not None
     }
     with usage():  # a codec that this index does not have, for one
-        made = FlatIndex if kind == "flat" else HNSWIndex
-        index = made(dim, metric, **given)
+        index = KINDS[kind](dim, metric, **given)
     index.add(vectors, ids, threads=settings.threads, progress=progress)
     if isinstance(index, HNSWIndex):
         index.reorder(threads=settings.threads, progress=progress)
@@ -62,7 +71,7 @@ def report_rows(report: BuildReport) -> list[tuple[str, str]]:
     return [("index", first), *((name, text.strip()) for name, _, text in pairs)]
 
 
-def described(index: FlatIndex | HNSWIndex) -> dict[str, Any]:
+def described(index: FlatIndex | HNSWIndex | IVFIndex) -> dict[str, Any]:
     """Tell what an index is, in plain values."""
     return {
         "kind": type(index).__name__,
@@ -71,4 +80,5 @@ def described(index: FlatIndex | HNSWIndex) -> dict[str, Any]:
         "metric": index.metric,
         **index.params.to_dict(),
         **({"ef": index.ef} if isinstance(index, HNSWIndex) else {}),
+        **({"nprobe": index.nprobe} if isinstance(index, IVFIndex) else {}),
     }

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vicinal import BinaryIndex, FlatIndex, Neighbors
+from vicinal import BinaryIndex, FlatIndex, IVFIndex, Neighbors
 from vicinal import io as vectors_io
 from vicinal import open as open_index
 from vicinal.cli import settings as opts
@@ -39,6 +39,10 @@ def search(
     ef: Annotated[
         int | None,
         typer.Option(min=1, help="Candidates kept per query; default as the index was built."),
+    ] = None,
+    nprobe: Annotated[
+        int | None,
+        typer.Option(min=1, help="Lists to look into; default as the index was built."),
     ] = None,
     rerank: Annotated[
         int | None, typer.Option(min=1, help="Candidates that the refine store re-ranks.")
@@ -80,10 +84,12 @@ def search(
     index = open_index(index_path, mode.value)
     how: dict[str, Any] = {"threads": threads}
     if isinstance(index, FlatIndex | BinaryIndex):
-        for name, value in (("--ef", ef), ("--rerank", rerank)):
-            if value is not None:
-                raise UsageProblem(f"{name} does not go with an exact index")
+        _refuse("an exact index", {"--ef": ef, "--nprobe": nprobe, "--rerank": rerank})
+    elif isinstance(index, IVFIndex):
+        _refuse("inverted lists", {"--ef": ef})
+        how.update({"nprobe": nprobe, "candidates": rerank})
     else:
+        _refuse("a graph", {"--nprobe": nprobe})
         how.update({"ef": ef, "rerank": rerank})
     if allow is not None:
         how["allow"] = vectors_io.read_ids(allow, key=allow_key)
@@ -96,6 +102,12 @@ def search(
         emit(_npz(hits), output)
     else:
         emit(_table(hits), output)
+
+
+def _refuse(index: str, options: dict[str, int | None]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise UsageProblem(f"{name} does not go with {index}")
 
 
 def _by_suffix(output: Path | None) -> SearchFormat:

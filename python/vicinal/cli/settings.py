@@ -30,6 +30,7 @@ class RefineName(str, Enum):
     none = "none"
     float16 = "float16"
     float32 = "float32"
+    sq8 = "sq8"
 
 
 class KindName(str, Enum):
@@ -37,6 +38,7 @@ class KindName(str, Enum):
 
     auto = "auto"
     hnsw = "hnsw"
+    ivf = "ivf"
     flat = "flat"
 
 
@@ -58,8 +60,8 @@ KindOption: TypeAlias = Annotated[
     KindName | None,
     typer.Option(
         "--index",
-        help="Let it be chosen and calibrated, a graph, or exact; default auto, or hnsw with any "
-        "option below on what it is made of.",
+        help="Let it be chosen and calibrated, a graph, inverted lists, or exact; default auto, or "
+        "ivf with --lists, hnsw with any other option below on what it is made of.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -77,8 +79,8 @@ CodecOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--codec",
-        help="What a search looks at: float32 (default), float16, int8, uint8, sq8, sq4, float8, "
-        "or such as pq48, pq96x4, rq16, rabitq2, signs.",
+        help="What a search looks at: float32 (default; sq8 for ivf), float16, int8, uint8, sq8, "
+        "sq4, float8, or such as pq48, pq96x4, rq16, rabitq2, signs.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -86,7 +88,7 @@ RefineOption: TypeAlias = Annotated[
     RefineName | None,
     typer.Option(
         "--refine",
-        help="hnsw: what re-ranks the last candidates; default none.",
+        help="hnsw, ivf: what re-ranks the last candidates; default none. sq8: ivf only.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -102,6 +104,15 @@ BuildEfOption: TypeAlias = Annotated[
         "--build-ef",
         min=1,
         help="hnsw: candidates weighed per insertion; default 200.",
+        rich_help_panel=_CHOICE,
+    ),
+]
+ListsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--lists",
+        min=1,
+        help="ivf: how many; default about four times the square root of the vectors.",
         rich_help_panel=_CHOICE,
     ),
 ]
@@ -138,12 +149,13 @@ class IndexSettings:
     """What shapes an index, as flags and TOML files name it; None is the default."""
 
     metric: Literal["l2", "ip", "cosine"] | None = None
-    index: Literal["auto", "hnsw", "flat"] | None = None
+    index: Literal["auto", "hnsw", "ivf", "flat"] | None = None
     recall: float | None = None
     codec: str | None = None
-    refine: Literal["none", "float16", "float32"] | None = None
+    refine: Literal["none", "float16", "float32", "sq8"] | None = None
     links: int | None = None
     build_ef: int | None = None
+    lists: int | None = None
     seed: int | None = None
     threads: int | None = None
 
@@ -151,19 +163,19 @@ class IndexSettings:
         """Tell which index is meant; `UsageProblem` where options contradict each other."""
         shape = [
             name
-            for name in ("codec", "refine", "links", "build_ef")
+            for name in ("codec", "refine", "links", "build_ef", "lists")
             if getattr(self, name) is not None
         ]
-        kind = self.index or ("hnsw" if shape else "auto")
-        odd = {
-            "auto": shape,
-            "hnsw": ["recall"] if self.recall is not None else [],
-            "flat": [
-                name
-                for name in ("recall", "refine", "links", "build_ef", "seed")
-                if getattr(self, name) is not None
-            ],
-        }[kind]
+        usual = "auto" if not shape else "hnsw" if self.lists is None else "ivf"
+        kind = self.index or usual
+        foreign = {
+            "hnsw": ("recall", "lists"),
+            "ivf": ("recall", "links", "build_ef"),
+            "flat": ("recall", "refine", "links", "build_ef", "lists", "seed"),
+        }
+        odd = shape
+        if kind != "auto":
+            odd = [name for name in foreign[kind] if getattr(self, name) is not None]
         if odd:
             flag = "--" + odd[0].replace("_", "-")
             said = "it chooses by itself" if kind == "auto" else "it has no such setting"

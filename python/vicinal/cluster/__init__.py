@@ -1,4 +1,4 @@
-"""Clusters of vectors: k-means, plain and balanced.
+"""Clusters of vectors: k-means, plain and balanced, and k-medoids.
 
 >>> import numpy as np, vicinal.cluster
 >>> vectors = np.random.default_rng(0).standard_normal((2000, 16), dtype=np.float32)
@@ -10,5 +10,6 @@
 from __future__ import annotations
 
 from vicinal.cluster.means import Assignment, Clustering, assign, kmeans
+from vicinal.cluster.medoids import Medoids, kmedoids
 
-__all__ = ["Assignment", "Clustering", "assign", "kmeans"]
+__all__ = ["Assignment", "Clustering", "Medoids", "assign", "kmeans", "kmedoids"]

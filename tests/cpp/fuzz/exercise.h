@@ -9,6 +9,7 @@
 #include "vicinal/file.h"
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
+#include "vicinal/ivf.h"
 
 namespace vicinal::test {
 
@@ -159,11 +160,58 @@ inline void exercise_binary(const std::string& path, OpenMode mode) {
   search({});
 }
 
+inline void exercise_ivf(const std::string& path, OpenMode mode) {
+  IvfIndex index = IvfIndex::open(path, mode);
+  RunOptions run;
+  run.threads = 1;
+  Asked asked(index.dim());
+  const MatrixView<std::int64_t> ids(asked.ids.data(), 2, 5);
+  const MatrixView<float> distances(asked.distances.data(), 2, 5);
+  const auto search = [&](std::uint32_t nprobe, const Allowed& allowed) {
+    IvfSearch how;
+    how.nprobe = nprobe;
+    how.allowed = allowed;
+    IvfStats stats;
+    allow_refusal([&] { index.search(asked.queries, how, ids, distances, run, &stats); });
+  };
+  // Enough queries that they are turned round list by list.
+  const auto batch = [&] {
+    std::vector<float> many;
+    for (int i = 0; i < 10; ++i) many.insert(many.end(), asked.values.begin(), asked.values.end());
+    std::vector<std::int64_t> many_ids(100);
+    std::vector<float> many_distances(100);
+    allow_refusal([&] {
+      index.search(MatrixView<const float>(many.data(), 20, index.dim()), {},
+                   {many_ids.data(), 20, 5}, {many_distances.data(), 20, 5}, run);
+    });
+  };
+  const std::uint8_t mask[] = {1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1};
+  Allowed some;
+  some.mask = mask;
+  some.count = sizeof mask;
+  Allowed listed;
+  listed.ids = asked.ids.data();
+  listed.count = asked.ids.size();
+  index.list_sizes();
+  search(1, {});
+  search(64, {});
+  search(2, some);
+  search(2, listed);
+  batch();
+  change(index, asked, run);
+  search(2, {});
+  batch();
+  const std::vector<std::int64_t> all = index.ids();
+  allow_refusal([&] { index.remove(all.data(), all.size() / 2); });
+  search(64, {});
+}
+
 /// Opens a file as every kind, in both modes, and uses what opens.
 inline void exercise(const std::string& path) {
   for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {
     allow_refusal([&] { exercise_flat(path, mode); });
     allow_refusal([&] { exercise_hnsw(path, mode); });
+    allow_refusal([&] { exercise_ivf(path, mode); });
     allow_refusal([&] { exercise_binary(path, mode); });
   }
   allow_refusal([&] { file_info(path); });

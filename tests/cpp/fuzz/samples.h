@@ -9,6 +9,7 @@
 #include "vicinal/binary.h"
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
+#include "vicinal/ivf.h"
 
 namespace vicinal::test {
 
@@ -101,6 +102,21 @@ inline std::vector<SavedSample> saved_samples() {
                      index.save(path);
                    }});
   };
+  const auto ivf = [&](CodecKind codec, RefineKind refine, Metric metric, std::size_t dim,
+                       bool named, bool removed) {
+    out.push_back({"ivf-" + std::string(name(codec)) + "-" + name(refine) + "-" + name(metric),
+                   [=](const std::string& path) {
+                     IvfParams params;
+                     params.codec = codec;
+                     params.refine = refine;
+                     params.lists = 4;
+                     params.residual = codec != CodecKind::kFloat32;
+                     params.soar = metric == Metric::kCosine;
+                     IvfIndex index(dim, metric, params);
+                     fill(index, named, removed);
+                     index.save(path);
+                   }});
+  };
   flat(CodecKind::kFloat32, Metric::kL2, 5, false, false);
   flat(CodecKind::kFloat16, Metric::kCosine, 9, true, false);
   flat(CodecKind::kInt8, Metric::kInnerProduct, 3, false, true);
@@ -110,6 +126,10 @@ inline std::vector<SavedSample> saved_samples() {
   hnsw(CodecKind::kFloat16, RefineKind::kFloat32, Metric::kInnerProduct, 4, true, false);
   hnsw(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
   hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
+  ivf(CodecKind::kFloat32, RefineKind::kNone, Metric::kL2, 5, false, false);
+  ivf(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
+  ivf(CodecKind::kSq4, RefineKind::kSq8, Metric::kL2, 11, true, false);
+  ivf(CodecKind::kSq8, RefineKind::kFloat32, Metric::kInnerProduct, 6, false, true);
   binary(BitMetric::kHamming, 70, true, false);
   binary(BitMetric::kJaccard, 41, true, true);
   out.push_back({"binary-empty", [](const std::string& path) {
@@ -119,6 +139,8 @@ inline std::vector<SavedSample> saved_samples() {
       {"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});
   out.push_back(
       {"hnsw-empty", [](const std::string& path) { HnswIndex(4, Metric::kL2).save(path); }});
+  out.push_back(
+      {"ivf-empty", [](const std::string& path) { IvfIndex(4, Metric::kL2).save(path); }});
   return out;
 }
 

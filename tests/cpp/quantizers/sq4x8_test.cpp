@@ -96,7 +96,7 @@ TEST(Sq4x8, WalksItsFirstLevelAsSq4) {
       const auto query = test::normal_vectors(1, dim, 1000 + dim);
       const Store both = two_levels(dim, metric, rows);
       const Store one =
-          store(train_plain(CodecKind::kSq4, dim, metric, {rows.data(), 9, dim}), rows);
+          store(train_plain(CodecKind::kSq4, dim, metric, {rows.data(), 9, dim}, {}), rows);
       for (std::size_t i = 0; i < 9; ++i) {
         EXPECT_EQ(std::memcmp(both.row(i), one.row(i), one.codec->bytes()), 0) << "dim " << dim;
       }

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "base/id_map.h"
+#include "indexes/ivf_state.h"
+#include "vicinal/ivf.h"
+
+namespace vicinal {
+
+struct IvfIndex::Impl {
+  using Snapshot = indexes::IvfSnapshot;
+  using Lists = indexes::IvfLists;
+  using Model = indexes::IvfModel;
+  using View = std::shared_ptr<const Snapshot>;
+
+  Impl(std::size_t dim, Metric metric, IvfParams params);
+
+  bool unit() const noexcept { return metric == Metric::kCosine; }
+  View view() const;
+
+  void train(const VectorsView& sample, const RunOptions& run);
+  void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
+  void remove(const std::int64_t* ids, std::size_t count);
+  bool contains(std::int64_t id) const;
+  void get(std::int64_t id, float* out) const;
+
+  void search(const VectorsView& queries, const IvfSearch& how, MatrixView<std::int64_t> ids,
+              MatrixView<float> distances, const RunOptions& run, IvfStats* stats) const;
+  /// The live rows of these ids, in the snapshot they belong to. Unknown ids are ignored.
+  View rows_of(const std::int64_t* ids, std::size_t count, std::vector<std::uint32_t>& rows) const;
+
+  MemoryReport memory() const;
+  void save(const std::string& path, const std::string& metadata, const RunOptions& run) const;
+  static std::unique_ptr<Impl> open(const std::string& path, OpenMode mode);
+
+  const std::size_t dim;
+  const Metric metric;
+  const IvfParams params;
+
+ private:
+  /// Calls use(snapshot, find), find(id) being the live row of an id in that snapshot, or kNoRow.
+  template <class Use>
+  void with_ids(Use use) const;
+  void ensure_map() const;
+  void publish(Snapshot next);
+  void check_new_ids(const std::int64_t* ids, std::size_t count) const;
+
+  // ivf_train.cpp
+  std::shared_ptr<const Model> learn(const VectorsView& rows, const RunOptions& run) const;
+  /// What follows from centroids and codec: the rest of a model.
+  void complete(Model& model) const;
+  std::unique_ptr<Model> blank(std::uint32_t lists) const;
+
+  // ivf_change.cpp
+  struct Labels;
+  Labels label(const Model& model, const Lists& lists, const VectorsView& rows,
+               const RunOptions& run) const;
+  std::shared_ptr<indexes::IvfStore> stored(const Snapshot& now, const Model& model,
+                                            std::size_t rows, bool table) const;
+  /// Encodes the rows, numbered from `first`, behind the entries that lists hold, and counts them.
+  void fill(const Model& model, const Labels& labels, const VectorsView& rows, std::uint32_t first,
+            indexes::IvfStore& store, Lists& lists, const RunOptions& run) const;
+  Snapshot swept(const Snapshot& now) const;
+
+  std::mutex writer_;  // train(), add() and remove(), one at a time
+  // Taken before view_mutex_. While it is held, shared or not, map and snapshot belong together.
+  mutable std::shared_mutex map_mutex_;
+  mutable IdMap map_;  // live rows; unused while ids are row numbers; built when first asked
+  mutable bool map_ready_ = false;
+  mutable std::mutex view_mutex_;  // held only to copy or swap the pointer
+  View view_;
+};
+
+}  // namespace vicinal
