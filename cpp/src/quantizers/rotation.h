@@ -15,7 +15,7 @@ namespace vicinal::quantizers {
 
 /// CodecSpec::variant of kRotation.
 enum class RotationLevels : std::uint32_t {
-  kBest,      ///< kLloydMax with 2 and 4 bits, else kUniform: what measured better
+  kBest,      ///< kLloydMax with 4 bits, else kUniform: what measured better
   kUniform,   ///< evenly spaced (extended RaBitQ)
   kLloydMax,  ///< where a normal distribution has them (EDEN); 1, 2 or 4 bits
 };
