@@ -40,6 +40,13 @@ constexpr Named<CodecKind> kCodecs[] = {
 constexpr Named<RefineKind> kRefines[] = {{"none", RefineKind::kNone},
                                           {"float16", RefineKind::kFloat16},
                                           {"float32", RefineKind::kFloat32}};
+constexpr Named<KMeansStart> kStarts[] = {{"k-means++", KMeansStart::kPlusPlus},
+                                           {"random", KMeansStart::kRandom},
+                                           {"given", KMeansStart::kGiven}};
+constexpr Named<Balance> kBalances[] = {{"none", Balance::kNone},
+                                        {"penalty", Balance::kPenalty},
+                                        {"capacity", Balance::kCapacity},
+                                        {"transport", Balance::kTransport}};
 
 template <class Kind, std::size_t N>
 Kind from_name(py::handle value, const char* argument, const Named<Kind> (&table)[N]) {
@@ -134,7 +141,7 @@ std::uint64_t seed64(py::handle value) {
       whole(value, "seed", 0, std::numeric_limits<std::int64_t>::max()));
 }
 
-float real(py::handle value, const char* argument) {
+double real64(py::handle value, const char* argument) {
   const double got = PyFloat_AsDouble(value.ptr());
   if (got == -1.0 && PyErr_Occurred() != nullptr) {
     PyErr_Clear();
@@ -142,7 +149,11 @@ float real(py::handle value, const char* argument) {
                          " " + shown(value));
   }
   if (std::isnan(got)) throw ArgumentError(std::string(argument) + " must be a number, got nan");
-  return static_cast<float>(got);
+  return got;
+}
+
+float real(py::handle value, const char* argument) {
+  return static_cast<float>(real64(value, argument));
 }
 
 Ids ids_array(py::handle value, const char* argument) {
@@ -193,6 +204,8 @@ std::string path(py::handle bytes) {
 
 Metric metric(py::handle name) { return from_name(name, "metric", kMetrics); }
 RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
+KMeansStart kmeans_start(py::handle name) { return from_name(name, "start", kStarts); }
+Balance balance(py::handle name) { return from_name(name, "balance", kBalances); }
 const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
 const char* text(RefineKind refine) noexcept { return to_name(refine, kRefines); }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vicinal/codec.h"
+#include "vicinal/cluster.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
@@ -34,6 +35,7 @@ std::int64_t whole(py::handle value, const char* argument, std::int64_t least, s
 std::uint32_t count32(py::handle value, const char* argument, std::uint32_t least = 1);
 std::uint64_t seed64(py::handle value);
 float real(py::handle value, const char* argument);
+double real64(py::handle value, const char* argument);
 
 /// A one-dimensional int64 array without gaps.
 Ids ids_array(py::handle value, const char* argument);
@@ -46,6 +48,8 @@ Metric metric(py::handle name);
 /// (name, parts, bits, variant, seed), as vicinal.params writes it.
 CodecSpec codec_spec(py::handle value);
 RefineKind refine(py::handle name);
+KMeansStart kmeans_start(py::handle name);
+Balance balance(py::handle name);
 const char* text(Metric metric) noexcept;
 py::tuple tuple(const CodecSpec& codec);
 const char* text(RefineKind refine) noexcept;

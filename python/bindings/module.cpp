@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.attr("version") = VICINAL_VERSION;
   vicinal::python::bind_errors(module);
   vicinal::python::bind_codec(module);
+  vicinal::python::bind_cluster(module);
   vicinal::python::bind_cpu(module);
   vicinal::python::bind_file(module);
   vicinal::python::bind_flat(module);

@@ -34,6 +34,41 @@ def file_info(
     path: bytes,
 ) -> tuple[int, str, str, str, int, list[tuple[str, int, int, int]]]: ...
 def verify_file(path: bytes, threads: int | None, progress: Progress | None) -> None: ...
+def kmeans(
+    vectors: _Array,
+    clusters: int,
+    metric: str,
+    start: str,
+    first: _Distances | None,
+    iterations: int,
+    restarts: int,
+    tolerance: float,
+    balance: str,
+    slack: float,
+    branching: int,
+    epsilon: float,
+    rounds: int,
+    seed: int,
+    threads: int | None,
+    progress: Progress | None,
+) -> tuple[
+    _Distances,
+    npt.NDArray[np.uint32],
+    npt.NDArray[np.uint64],
+    float,
+    float,
+    float,
+    int,
+    bool,
+]: ...
+def assign(
+    vectors: _Array,
+    centroids: _Distances,
+    metric: str,
+    nearest: int,
+    threads: int | None,
+    progress: Progress | None,
+) -> tuple[npt.NDArray[np.uint32], _Distances]: ...
 
 class VectorCodec:
     @staticmethod

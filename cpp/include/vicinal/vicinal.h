@@ -1,5 +1,6 @@
 #pragma once
 
+#include "vicinal/cluster.h"
 #include "vicinal/control.h"
 #include "vicinal/cpu.h"
 #include "vicinal/errors.h"

@@ -47,7 +47,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      &avx512vbmi::lookup,
-     nullptr},
+     &avx512::matrix},
     {"avx512vnni",
      kVnniBits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
@@ -59,7 +59,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      &avx512::lookup,
-     nullptr},
+     &avx512::matrix},
     {"avx512",
      kAvx512Bits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
@@ -71,7 +71,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      &avx512::lookup,
-     nullptr},
+     &avx512::matrix},
     {"avx2",
      kAvx2Bits,
      {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
@@ -83,7 +83,7 @@ const Table kTables[] = {
      avx2::crc32c,
      nullptr,
      &avx2::lookup,
-     nullptr},
+     &avx2::matrix},
 #endif
     {"scalar",
      0,
@@ -96,7 +96,7 @@ const Table kTables[] = {
      scalar::crc32c,
      nullptr,
      &scalar::lookup,
-     nullptr},
+     &scalar::matrix},
 };
 
 std::string join(const std::vector<std::string>& words) {

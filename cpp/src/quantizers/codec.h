@@ -88,9 +88,9 @@ class BlockQuery {
   }
 
   // For codecs.
-  void use(const void* state, Score score) noexcept {
+  void use(const void* state, Score how) noexcept {
     state_ = state;
-    score_ = score;
+    score_ = how;
   }
   Scratch<float>& values() noexcept { return values_; }
   Scratch<std::uint8_t>& tables() noexcept { return tables_; }

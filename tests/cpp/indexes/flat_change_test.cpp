@@ -116,7 +116,6 @@ TEST(FlatAdd, BytesTakeWholeNumbersInRange) {
 TEST(FlatIndex, RefusesWhatItCannotBe) {
   EXPECT_THROW(FlatIndex(0, Metric::kL2), ArgumentError);
   EXPECT_THROW(FlatIndex(kMaxDim + 1, Metric::kL2), ArgumentError);
-  EXPECT_THROW(FlatIndex(8, Metric::kL2, {CodecKind::kSq4}), ArgumentError);
   EXPECT_THROW(FlatIndex(8, Metric::kL2, {CodecKind::kBfloat16}), ArgumentError);
   EXPECT_NE(complaint([] { FlatIndex(8, Metric::kCosine, {CodecKind::kInt8}); }).find("length 1"),
             std::string::npos);

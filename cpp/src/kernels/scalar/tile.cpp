@@ -1,11 +1,8 @@
+#include "kernels/scalar/products.h"
 #include "kernels/scalar/scalar.h"
-#include "kernels/walk.h"
 
 namespace vicinal::kernels::scalar {
 namespace {
-
-constexpr std::size_t kQueries = 8;
-constexpr std::size_t kRows = 2;  // two rows of eight sums: what sixteen baseline registers hold
 
 void pack(const float* from, std::size_t stride, std::size_t n, std::size_t dim,
           float* panel) noexcept {
@@ -23,12 +20,7 @@ void score_rows(const float* panel, const float* rows, std::size_t stride, std::
   for (std::size_t r = 0; r < R; ++r) {
     for (std::size_t q = 0; q < kQueries; ++q) sums[r][q] = bias[r];
   }
-  for (std::size_t d = 0; d < dim; ++d) {
-    for (std::size_t r = 0; r < R; ++r) {
-      const float x = rows[r * stride + d];
-      for (std::size_t q = 0; q < kQueries; ++q) sums[r][q] -= panel[d * kQueries + q] * x;
-    }
-  }
+  subtract_rows(panel, rows, stride, dim, sums);
   for (std::size_t r = 0; r < R; ++r) {
     for (std::size_t q = 0; q < kQueries; ++q) {
       if (!(sums[r][q] < top->threshold[q])) continue;

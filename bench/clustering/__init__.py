@@ -1,0 +1,1 @@
+"""Time to cluster, beside faiss, and what balanced lists cost a search."""
