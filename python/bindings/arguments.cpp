@@ -29,6 +29,10 @@ struct Named {
 
 constexpr Named<Metric> kMetrics[] = {
     {"l2", Metric::kL2}, {"ip", Metric::kInnerProduct}, {"cosine", Metric::kCosine}};
+constexpr Named<BitMetric> kBitMetrics[] = {{"hamming", BitMetric::kHamming},
+                                            {"jaccard", BitMetric::kJaccard}};
+constexpr Named<BitThreshold> kBitThresholds[] = {{"mean", BitThreshold::kMean},
+                                                  {"median", BitThreshold::kMedian}};
 constexpr Named<CodecKind> kCodecs[] = {
     {"float32", CodecKind::kFloat32}, {"float16", CodecKind::kFloat16},
     {"bfloat16", CodecKind::kBfloat16}, {"int8", CodecKind::kInt8},
@@ -203,10 +207,15 @@ std::string path(py::handle bytes) {
 }
 
 Metric metric(py::handle name) { return from_name(name, "metric", kMetrics); }
+BitMetric bit_metric(py::handle name) { return from_name(name, "metric", kBitMetrics); }
+BitThreshold bit_threshold(py::handle name) {
+  return from_name(name, "threshold", kBitThresholds);
+}
 RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
 KMeansStart kmeans_start(py::handle name) { return from_name(name, "start", kStarts); }
 Balance balance(py::handle name) { return from_name(name, "balance", kBalances); }
 const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
+const char* text(BitMetric metric) noexcept { return to_name(metric, kBitMetrics); }
 const char* text(RefineKind refine) noexcept { return to_name(refine, kRefines); }
 
 CodecSpec codec_spec(py::handle value) {

@@ -12,6 +12,7 @@
 
 #include "vicinal/codec.h"
 #include "vicinal/cluster.h"
+#include "vicinal/binary.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
 #include "vicinal/types.h"
@@ -47,11 +48,14 @@ std::string path(py::handle bytes);
 Metric metric(py::handle name);
 /// (name, parts, bits, variant, seed), as vicinal.params writes it.
 CodecSpec codec_spec(py::handle value);
+BitMetric bit_metric(py::handle name);
+BitThreshold bit_threshold(py::handle name);
 RefineKind refine(py::handle name);
 KMeansStart kmeans_start(py::handle name);
 Balance balance(py::handle name);
 const char* text(Metric metric) noexcept;
 py::tuple tuple(const CodecSpec& codec);
+const char* text(BitMetric metric) noexcept;
 const char* text(RefineKind refine) noexcept;
 
 /// Room for the answers to `queries` queries.

@@ -7,6 +7,7 @@ namespace vicinal::python {
 // One file each.
 void bind_codec(pybind11::module_& module);
 void bind_cluster(pybind11::module_& module);
+void bind_binary(pybind11::module_& module);
 void bind_cpu(pybind11::module_& module);
 void bind_file(pybind11::module_& module);
 void bind_flat(pybind11::module_& module);

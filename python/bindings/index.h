@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "arguments.h"
@@ -10,8 +11,8 @@
 
 namespace vicinal::python {
 
-/// What every index can do, bound once.
-template <class Index>
+/// What every index can do, bound once. Element: what get() gives, float32 numbers or packed bits.
+template <class Element = float, class Index>
 void bind_common(py::class_<Index>& bound) {
   bound.def_property_readonly("dim", &Index::dim);
   bound.def_property_readonly("metric", [](const Index& self) { return text(self.metric()); });
@@ -57,8 +58,10 @@ void bind_common(py::class_<Index>& bound) {
   bound.def(
       "get",
       [](const Index& self, std::int64_t id) {
-        Distances out(static_cast<py::ssize_t>(self.dim()));
-        float* data = out.mutable_data();
+        const std::size_t width =
+            std::is_same_v<Element, float> ? self.dim() : (self.dim() + 7) / 8;
+        py::array_t<Element, py::array::c_style> out(static_cast<py::ssize_t>(width));
+        Element* data = out.mutable_data();
         const py::gil_scoped_release released;
         self.get(id, data);
         return out;

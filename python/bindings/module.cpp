@@ -16,4 +16,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   vicinal::python::bind_file(module);
   vicinal::python::bind_flat(module);
   vicinal::python::bind_hnsw(module);
+  vicinal::python::bind_binary(module);
 }

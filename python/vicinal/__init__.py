@@ -8,12 +8,14 @@
 ((2, 3), (2, 3))
 
 :func:`build` and :func:`open` are the two doors for those who do not want to choose. The classes
-:class:`FlatIndex` (exact) and :class:`HNSWIndex` (a graph) are for those who do.
+:class:`FlatIndex` (exact), :class:`HNSWIndex` (a graph) and :class:`BinaryIndex` (rows of bits,
+exact) are for those who do.
 """
 
 from __future__ import annotations
 
 from vicinal._core import version as __version__
+from vicinal.binary import BinaryIndex
 from vicinal.building import build
 from vicinal.cpu import CPUInfo, cpu_info, default_threads, set_default_threads
 from vicinal.errors import (
@@ -54,6 +56,7 @@ __all__ = [
     "SQ4",
     "SQ8",
     "ArgumentError",
+    "BinaryIndex",
     "BuildReport",
     "CPUInfo",
     "CancelledError",

@@ -10,6 +10,7 @@ from vicinal._types import Progress
 _Array = npt.NDArray[Any]
 _Ids = npt.NDArray[np.int64]
 _Distances = npt.NDArray[np.float32]
+_Bits = npt.NDArray[np.uint8]
 
 version: str
 
@@ -94,6 +95,71 @@ class VectorCodec:
     def distances(
         self, queries: _Array, codes: _Array, threads: int | None
     ) -> _Distances: ...
+def rerank(
+    queries: _Array,
+    vectors: _Array,
+    ids: _Ids,
+    k: int,
+    metric: str,
+    threads: int | None,
+    progress: Progress | None,
+) -> tuple[_Ids, _Distances]: ...
+def bit_thresholds(
+    vectors: _Array, kind: str, threads: int | None, progress: Progress | None
+) -> _Distances: ...
+def pack_bits(
+    vectors: _Array,
+    thresholds: _Distances | None,
+    threads: int | None,
+    progress: Progress | None,
+) -> _Bits: ...
+
+class BinaryIndex:
+    def __init__(self, dim: int, metric: str) -> None: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    def size(self) -> int: ...
+    def add(
+        self,
+        vectors: _Array,
+        ids: _Ids | None,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> None: ...
+    def remove(self, ids: _Ids) -> None: ...
+    def contains(self, id: int) -> bool: ...
+    def get(self, id: int) -> _Bits: ...
+    def ids(self) -> _Ids: ...
+    def search(
+        self,
+        queries: _Array,
+        k: int,
+        allow: _Array | None,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> tuple[_Ids, _Distances]: ...
+    def range_search(
+        self,
+        queries: _Array,
+        radius: float,
+        allow: _Array | None,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> tuple[npt.NDArray[np.uint64], _Ids, _Distances]: ...
+    def rescore(
+        self,
+        queries: _Array,
+        ids: _Ids,
+        k: int,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> tuple[_Ids, _Distances]: ...
+    def memory(self) -> list[tuple[str, int, bool]]: ...
+    def save(self, path: bytes, metadata: str, progress: Progress | None) -> None: ...
+    @staticmethod
+    def open(path: bytes, load: bool) -> BinaryIndex: ...
 
 class FlatIndex:
     def __init__(self, dim: int, metric: str, codec: CodecKey) -> None: ...

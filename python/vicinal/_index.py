@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vicinal._convert import NATIVE, as_id, as_ids, as_path, as_vectors
+from vicinal._core import BinaryIndex as CoreBinary
 from vicinal._core import FlatIndex as CoreFlat
 from vicinal._core import HnswIndex as CoreHnsw
 from vicinal._core import version
@@ -24,12 +25,12 @@ class Index:
 
     __slots__ = ("__weakref__", "_core", "_report", "_source")
 
-    _core: CoreFlat | CoreHnsw
+    _core: CoreBinary | CoreFlat | CoreHnsw
     _report: BuildReport | None
     #: Where an unchanged index can be read again: path, mode, and the file's stamp.
     _source: tuple[str, str, tuple[int, ...]] | None
 
-    def _begin(self, core: CoreFlat | CoreHnsw) -> None:
+    def _begin(self, core: CoreBinary | CoreFlat | CoreHnsw) -> None:
         self._core = core
         self._report = None
         self._source = None
@@ -140,7 +141,8 @@ class Index:
         ArgumentError
             There is no such id. A ``ValueError``.
         """
-        return self._core.get(as_id(id, "id"))
+        found: Distances = self._core.get(as_id(id, "id"))  # type: ignore[assignment]
+        return found
 
     def memory(self) -> MemoryReport:
         """Count the bytes of every part.

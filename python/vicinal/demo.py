@@ -22,6 +22,7 @@ import numpy.typing as npt
 from vicinal._types import Ids, Progress
 from vicinal.errors import ArgumentError
 from vicinal.evaluate import recall_at_k, throughput
+from vicinal.files import AnyIndex
 from vicinal.files import open as open_index
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
@@ -260,9 +261,7 @@ def run(
     )
 
 
-def _each(
-    index: FlatIndex | HNSWIndex, queries: npt.NDArray[np.float32], k: int, how: dict[str, Any]
-) -> None:
+def _each(index: AnyIndex, queries: npt.NDArray[np.float32], k: int, how: dict[str, Any]) -> None:
     for query in queries:
         index.search(query, k, threads=1, **how)
 

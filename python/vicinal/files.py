@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, cast
 from vicinal import _core
 from vicinal._convert import as_path, format_error
 from vicinal._types import Path, Progress
+from vicinal.binary import BinaryIndex
 from vicinal.errors import ArgumentError
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
@@ -19,7 +20,7 @@ from vicinal.hnsw import HNSWIndex
 __all__ = ["FileInfo", "Section", "info", "open", "verify"]
 
 Mode: TypeAlias = Literal["map", "load"]
-AnyIndex: TypeAlias = FlatIndex | HNSWIndex
+AnyIndex: TypeAlias = FlatIndex | HNSWIndex | BinaryIndex
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class FileInfo:
     version : int
         Of the format.
     kind : str
-        "flat" or "hnsw".
+        "flat", "hnsw" or "binary".
     header : dict
         What the index needs to open itself again.
     metadata : dict or str
@@ -150,7 +151,7 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
 
     Returns
     -------
-    FlatIndex or HNSWIndex
+    FlatIndex, HNSWIndex or BinaryIndex
         As it was saved, with its settings and report. Adding to it does not change the file.
 
     Raises
@@ -173,6 +174,9 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
     elif kind == "hnsw":
         index = HNSWIndex.__new__(HNSWIndex)
         index._begin(_core.HnswIndex.open(where, mode == "load"))
+    elif kind == "binary":
+        index = BinaryIndex.__new__(BinaryIndex)
+        index._begin(_core.BinaryIndex.open(where, mode == "load"))
     else:
         raise format_error(name, f"it holds an index of kind {kind!r}, unknown to this version")
     try:
@@ -235,5 +239,5 @@ def _open_file(path: str, mode: str) -> Any:
     return builtins.open(path, mode)
 
 
-for _kind in (FlatIndex, HNSWIndex):
+for _kind in (FlatIndex, HNSWIndex, BinaryIndex):
     copyreg.pickle(cast(Any, _kind), cast(Any, _reduce))

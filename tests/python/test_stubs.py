@@ -36,8 +36,9 @@ def run_mypy(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedPro
 
 def test_the_stub_matches_the_extension(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    # The metaclass of the two classes is pybind11's own; their members are compared all the same.
-    (tmp_path / "allowed").write_text("vicinal._core.FlatIndex\nvicinal._core.HnswIndex\n")
+    # The metaclass of the classes is pybind11's own; their members are compared all the same.
+    classes = ("Binary", "Flat", "Hnsw")
+    (tmp_path / "allowed").write_text("".join(f"vicinal._core.{c}Index\n" for c in classes))
     done = run_mypy(
         "mypy.stubtest", "vicinal._core", "--concise", "--allowlist=allowed", cwd=tmp_path
     )
@@ -47,7 +48,7 @@ def test_the_stub_matches_the_extension(tmp_path: Path) -> None:
 def test_the_stub_names_every_argument_of_the_extension() -> None:
     """The extension tells its signatures in docstrings only, which stubtest does not read."""
     stub = (PACKAGE / "_core.pyi").read_text()
-    for cls in (vicinal._core.FlatIndex, vicinal._core.HnswIndex):
+    for cls in (vicinal._core.BinaryIndex, vicinal._core.FlatIndex, vicinal._core.HnswIndex):
         body = re.split(r"\nclass ", stub.split(f"\nclass {cls.__name__}")[1])[0]
         for name, member in vars(cls).items():
             if name.startswith("_") and name != "__init__":

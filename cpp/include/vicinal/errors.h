@@ -22,6 +22,7 @@ class ArgumentError : public Error {
 /// An array does not fit the index.
 class DimensionError : public ArgumentError {
  public:
+  explicit DimensionError(const std::string& what) : ArgumentError(what) {}
   DimensionError(const char* array, std::size_t got, std::size_t want)
       : ArgumentError(std::string(array) + " has " + std::to_string(got) +
                       " columns; this index holds " + std::to_string(want) +

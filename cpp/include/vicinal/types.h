@@ -8,6 +8,9 @@ namespace vicinal {
 /// Smaller is nearer for each: squared L2, negative inner product, 1 - cosine.
 enum class Metric : std::uint8_t { kL2, kInnerProduct, kCosine };
 
+/// Of rows of bits: bits that differ; 1 - common / (set in either), 0 for two rows without bits.
+enum class BitMetric : std::uint8_t { kHamming, kJaccard };
+
 /// What callers hand in. Indexes convert block by block; nobody copies the whole input.
 enum class ElementType : std::uint8_t { kFloat64, kFloat32, kFloat16, kInt8, kUint8 };
 
@@ -32,10 +35,12 @@ enum class CodecKind : std::uint8_t {
 enum class RefineKind : std::uint8_t { kNone, kFloat16, kFloat32 };
 
 constexpr std::size_t kMaxDim = 32768;          ///< so that integer dot products fit 32 bits
+constexpr std::size_t kMaxBits = 8 * kMaxDim;   ///< of one row of bits
 constexpr std::uint32_t kNoRow = 0xFFFFFFFFu;   ///< rows are numbered below this
 constexpr std::int64_t kNoId = -1;              ///< pads results; external ids are >= 0
 
 const char* name(Metric metric) noexcept;
+const char* name(BitMetric metric) noexcept;
 const char* name(ElementType type) noexcept;
 const char* name(CodecKind codec) noexcept;
 const char* name(RefineKind refine) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "vicinal/cluster.h"
+#include "vicinal/binary.h"
 #include "vicinal/control.h"
 #include "vicinal/cpu.h"
 #include "vicinal/errors.h"

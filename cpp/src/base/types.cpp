@@ -11,6 +11,14 @@ const char* name(Metric metric) noexcept {
   return "unknown";
 }
 
+const char* name(BitMetric metric) noexcept {
+  switch (metric) {
+    case BitMetric::kHamming: return "hamming";
+    case BitMetric::kJaccard: return "jaccard";
+  }
+  return "unknown";
+}
+
 const char* name(ElementType type) noexcept {
   switch (type) {
     case ElementType::kFloat64: return "float64";

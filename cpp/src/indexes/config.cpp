@@ -45,6 +45,14 @@ Metric ConfigReader::metric() const {
   unknown("metric", got);
 }
 
+BitMetric ConfigReader::bit_metric() const {
+  const std::string& got = text("metric");
+  for (const BitMetric m : {BitMetric::kHamming, BitMetric::kJaccard}) {
+    if (got == name(m)) return m;
+  }
+  unknown("metric", got);
+}
+
 CodecSpec ConfigReader::codec() const {
   const std::string& got = text("codec");
   for (const CodecKind c :

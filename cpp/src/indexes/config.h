@@ -19,6 +19,7 @@ class ConfigReader {
   std::uint64_t number(const char* key, std::uint64_t least, std::uint64_t most) const;
   Metric metric() const;
   CodecSpec codec() const;
+  BitMetric bit_metric() const;
   RefineKind refine() const;
 
  private:

@@ -33,7 +33,7 @@ constexpr std::uint64_t kVbmiBits = kVnniBits | kAvx512vbmi | kAvx512bitalg | kA
 // bits: f32 scan 39/42, gather 33/34; f16 scan 34/44, gather 33/28 (equal from memory; scan and
 // gather must agree in every bit, so they stay together); bf16 scan 35/49, gather 32/38; i8 20/29,
 // 15/18; sq8 34/48, 30/36; sq8 integer 11/22, 9/16; sq4 integer 12/12, 10/10.5 (128 dimensions:
-// 3.2/2.9, 2.6/2.8).
+// 3.2/2.9, 2.6/2.8). Bits without a popcount instruction for registers go by 256-bit look-ups.
 const Table kTables[] = {
 #if defined(VICINAL_X86_64)
     {"avx512vbmi",
@@ -45,9 +45,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx512vbmi::bits,
      &avx512vbmi::lookup,
-     &avx512::matrix},
+     &avx512::matrix,
+     &avx512::adc},
     {"avx512vnni",
      kVnniBits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx512vnni::i8, &avx512vnni::u8, &avx512::sq8,
@@ -57,9 +58,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx512::lookup,
-     &avx512::matrix},
+     &avx512::matrix,
+     &avx512::adc},
     {"avx512",
      kAvx512Bits,
      {&avx512::f32, &avx512::f16, &avx512::bf16, &avx2::i8, &avx2::u8, &avx512::sq8, &avx512::sq4,
@@ -69,9 +71,10 @@ const Table kTables[] = {
      avx512::to_f16,
      avx512::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx512::lookup,
-     &avx512::matrix},
+     &avx512::matrix,
+     &avx512::adc},
     {"avx2",
      kAvx2Bits,
      {&avx2::f32, &avx2::f16, &avx2::bf16, &avx2::i8, &avx2::u8, &avx2::sq8, &avx2::sq4,
@@ -81,9 +84,10 @@ const Table kTables[] = {
      avx2::to_f16,
      avx2::to_bf16,
      avx2::crc32c,
-     nullptr,
+     &avx2::bits,
      &avx2::lookup,
-     &avx2::matrix},
+     &avx2::matrix,
+     &avx2::adc},
 #endif
     {"scalar",
      0,
@@ -94,9 +98,10 @@ const Table kTables[] = {
      scalar::to_f16,
      scalar::to_bf16,
      scalar::crc32c,
-     nullptr,
+     &scalar::bits,
      &scalar::lookup,
-     &scalar::matrix},
+     &scalar::matrix,
+     &scalar::adc},
 };
 
 std::string join(const std::vector<std::string>& words) {

@@ -112,6 +112,7 @@ struct TileKernel {
                 std::size_t dim, const float* bias, std::uint32_t first_id, TileTop* top) noexcept;
 };
 
+struct AdcKernels;
 struct BitKernels;
 struct LookupKernels;
 struct MatrixKernels;
@@ -136,6 +137,7 @@ struct Table {
   const BitKernels* bits;       ///< kernels/bits.h
   const LookupKernels* lookup;  ///< kernels/lookup.h
   const MatrixKernels* matrix;  ///< kernels/matrix.h
+  const AdcKernels* adc;        ///< kernels/adc.h
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }
 };

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "quantizers/plain.h"
+#include "quantizers/pq.h"
+#include "quantizers/rq.h"
 #include "vicinal/errors.h"
 
 namespace vicinal::quantizers {
@@ -59,8 +61,9 @@ Codec::Codec(const CodecSpec& spec, std::size_t dim, Metric metric, std::size_t 
 std::shared_ptr<const Codec> Codec::train(const CodecSpec& spec, std::size_t dim, Metric metric,
                                           MatrixView<const float> sample, const RunOptions& run) {
   check_dim(dim);
-  static_cast<void>(run);
   if (plain(spec.kind)) return train_plain(spec, dim, metric, sample);
+  if (spec.kind == CodecKind::kPq) return train_pq(spec, dim, metric, sample, run);
+  if (spec.kind == CodecKind::kRq) return train_rq(spec, dim, metric, sample, run);
   unknown(spec);
 }
 
@@ -88,6 +91,8 @@ std::shared_ptr<const Codec> Codec::restore(const CodecSpec& spec, std::size_t d
     }
   }
   if (plain(spec.kind)) return restore_plain(spec, dim, metric, std::move(learned));
+  if (spec.kind == CodecKind::kPq) return restore_pq(spec, dim, metric, std::move(learned));
+  if (spec.kind == CodecKind::kRq) return restore_rq(spec, dim, metric, std::move(learned));
   unknown(spec);
 }
 
@@ -95,6 +100,8 @@ std::vector<std::pair<std::string, std::size_t>> Codec::learns(const CodecSpec& 
                                                                std::size_t dim) {
   check_dim(dim);
   if (plain(spec.kind)) return learns_plain(spec, dim);
+  if (spec.kind == CodecKind::kPq) return learns_pq(spec, dim);
+  if (spec.kind == CodecKind::kRq) return learns_rq(spec, dim);
   unknown(spec);
 }
 
@@ -113,8 +120,8 @@ std::size_t Codec::sample_rows(const CodecSpec& spec) noexcept {
     case CodecKind::kSq4x8:
     case CodecKind::kRotation:
     case CodecKind::kBits: return 10'000;
-    case CodecKind::kPq:
-    case CodecKind::kRq: return 65'536;  // 256 rows for each of 256 centroids
+    case CodecKind::kPq: return kPqSampleRows;
+    case CodecKind::kRq: return kRqSampleRows;
   }
   return 0;
 }

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vicinal import FlatIndex, HNSWIndex
+from vicinal import BinaryIndex, FlatIndex, HNSWIndex
 from vicinal import evaluate as measure
 from vicinal import io as vectors_io
 from vicinal import open as open_index
@@ -209,6 +209,8 @@ def _index(
     if saved is None:
         return make(given, data.base, given.metric or data.metric or "l2", progress=report)
     index = open_index(saved)
+    if isinstance(index, BinaryIndex):
+        raise UsageProblem(f"{saved} holds bits, whose search is exact: no recall to measure")
     if given.metric is not None and given.metric != index.metric:
         raise UsageProblem(f"{saved} measures {index.metric}", param_hint="--metric")
     return index, None

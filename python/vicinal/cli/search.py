@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vicinal import FlatIndex, Neighbors
+from vicinal import BinaryIndex, FlatIndex, Neighbors
 from vicinal import io as vectors_io
 from vicinal import open as open_index
 from vicinal.cli import settings as opts
@@ -66,8 +66,9 @@ def search(
 ) -> None:
     """Find the nearest vectors of each query.
 
-    Distances are smaller for nearer: squared L2, negative inner product or 1 - cosine. Where there
-    are fewer than k neighbours, places hold id -1 and distance inf (null in JSON).
+    Distances are smaller for nearer: squared L2, negative inner product, 1 - cosine, bits that
+    differ or 1 - Jaccard. Where there are fewer than k neighbours, places hold id -1 and distance
+    inf (null in JSON). An index of bits takes packed bits, as uint8.
 
     `vicinal search words.vicinal queries.npy -k 5 --format json`
     """
@@ -78,7 +79,7 @@ def search(
         raise UsageProblem("--allow-key needs --allow")
     index = open_index(index_path, mode.value)
     how: dict[str, Any] = {"threads": threads}
-    if isinstance(index, FlatIndex):
+    if isinstance(index, FlatIndex | BinaryIndex):
         for name, value in (("--ef", ef), ("--rerank", rerank)):
             if value is not None:
                 raise UsageProblem(f"{name} does not go with an exact index")

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "vicinal/binary.h"
 #include "vicinal/errors.h"
 #include "vicinal/file.h"
 #include "vicinal/flat.h"
@@ -33,7 +34,7 @@ struct Asked {
   std::vector<float> distances = std::vector<float>(10);
 };
 
-/// What both kinds can do, after they have been searched.
+/// What both kinds of numbers can do, after they have been searched.
 template <class Index>
 void change(Index& index, const Asked& asked, const RunOptions& run) {
   index.memory();
@@ -106,11 +107,64 @@ inline void exercise_hnsw(const std::string& path, OpenMode mode) {
   search(20, {});
 }
 
+inline void exercise_binary(const std::string& path, OpenMode mode) {
+  BinaryIndex index = BinaryIndex::open(path, mode);
+  RunOptions run;
+  run.threads = 1;
+  const std::size_t dim = index.dim();
+  const std::size_t bytes = (dim + 7) / 8;
+  std::vector<std::uint8_t> bits(2 * bytes);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    bits[i] = static_cast<std::uint8_t>(i * 37 + 1);
+    if (i % bytes + 1 == bytes) bits[i] &= static_cast<std::uint8_t>(0xFF << (bytes * 8 - dim));
+  }
+  const VectorsView queries(bits.data(), ElementType::kUint8, 2, bytes,
+                            static_cast<std::ptrdiff_t>(bytes), 1);
+  std::vector<std::int64_t> found(10);
+  std::vector<float> far(10);
+  const MatrixView<std::int64_t> ids(found.data(), 2, 5);
+  const MatrixView<float> distances(far.data(), 2, 5);
+  const auto search = [&](const Allowed& allowed) {
+    allow_refusal([&] { index.search(queries, ids, distances, allowed, run); });
+  };
+  const std::uint8_t mask[] = {1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1};
+  Allowed some;
+  some.mask = mask;
+  some.count = sizeof mask;
+  Allowed listed;
+  listed.ids = found.data();
+  listed.count = found.size();
+  search({});
+  search(some);
+  search(listed);
+  allow_refusal([&] { index.range_search(queries, 0.7f, {}, run); });
+  if (dim <= kMaxDim) {
+    const std::vector<std::int64_t> candidates = {0, 1, 7, 1000, -1, 997, 3, 3, INT64_MAX, 2};
+    const std::vector<float> numbers(2 * dim, 0.5f);
+    allow_refusal([&] {
+      index.rescore(MatrixView<const float>(numbers.data(), 2, dim), {candidates.data(), 2, 5}, ids,
+                    distances, run);
+    });
+  }
+  index.memory();
+  const std::vector<std::int64_t> all = index.ids();
+  std::vector<std::uint8_t> row(bytes);
+  for (const std::int64_t id : {std::int64_t{0}, std::int64_t{3}, std::int64_t{-1}, INT64_MAX,
+                                all.empty() ? std::int64_t{0} : all.back()}) {
+    index.contains(id);
+    allow_refusal([&] { index.get(id, row.data()); });
+    allow_refusal([&] { index.remove(&id, 1); });
+  }
+  allow_refusal([&] { index.add(queries, nullptr, run); });
+  search({});
+}
+
 /// Opens a file as every kind, in both modes, and uses what opens.
 inline void exercise(const std::string& path) {
   for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {
     allow_refusal([&] { exercise_flat(path, mode); });
     allow_refusal([&] { exercise_hnsw(path, mode); });
+    allow_refusal([&] { exercise_binary(path, mode); });
   }
   allow_refusal([&] { file_info(path); });
   allow_refusal([&] { verify_file(path); });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "vicinal/binary.h"
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
 
@@ -44,8 +45,40 @@ void fill(Index& index, bool named, bool removed) {
   }
 }
 
+inline void fill_bits(BinaryIndex& index, bool named, bool removed) {
+  constexpr std::size_t kRows = 40;
+  RunOptions run;
+  run.threads = 1;
+  const std::size_t bytes = (index.dim() + 7) / 8;
+  std::vector<std::uint8_t> rows(kRows * bytes);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<std::uint8_t>(random_u64(/*seed=*/3, 0, i));
+    const bool last = i % bytes + 1 == bytes;
+    if (last) rows[i] &= static_cast<std::uint8_t>(0xFF << (bytes * 8 - index.dim()));
+  }
+  std::vector<std::int64_t> ids(kRows);
+  for (std::size_t i = 0; i < kRows; ++i) ids[i] = static_cast<std::int64_t>(1000 - i * 3);
+  const auto part = [&](std::size_t begin, std::size_t end) {
+    return VectorsView(rows.data() + begin * bytes, ElementType::kUint8, end - begin, bytes,
+                       static_cast<std::ptrdiff_t>(bytes), 1);
+  };
+  index.add(part(0, 30), named ? ids.data() : nullptr, run);  // two segments
+  index.add(part(30, kRows), named ? ids.data() + 30 : nullptr, run);
+  if (removed) {
+    const std::vector<std::int64_t> all = index.ids();
+    index.remove(all.data() + 3, 5);
+  }
+}
+
 inline std::vector<SavedSample> saved_samples() {
   std::vector<SavedSample> out;
+  const auto binary = [&](BitMetric metric, std::size_t dim, bool named, bool removed) {
+    out.push_back({"binary-" + std::string(name(metric)), [=](const std::string& path) {
+                     BinaryIndex index(dim, metric);
+                     fill_bits(index, named, removed);
+                     index.save(path);
+                   }});
+  };
   const auto flat = [&](CodecKind codec, Metric metric, std::size_t dim, bool named, bool removed) {
     out.push_back(
         {"flat-" + std::string(name(codec)) + "-" + name(metric), [=](const std::string& path) {
@@ -77,6 +110,11 @@ inline std::vector<SavedSample> saved_samples() {
   hnsw(CodecKind::kFloat16, RefineKind::kFloat32, Metric::kInnerProduct, 4, true, false);
   hnsw(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
   hnsw(CodecKind::kSq4, RefineKind::kNone, Metric::kL2, 11, false, true);
+  binary(BitMetric::kHamming, 70, true, false);
+  binary(BitMetric::kJaccard, 41, true, true);
+  out.push_back({"binary-empty", [](const std::string& path) {
+                   BinaryIndex(4, BitMetric::kHamming).save(path);
+                 }});
   out.push_back(
       {"flat-empty", [](const std::string& path) { FlatIndex(4, Metric::kL2).save(path); }});
   out.push_back(

@@ -61,6 +61,8 @@ class EachIndex : public testing::TestWithParam<test::SavedSample> {
     for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {
       if (good_.kind == "flat") {
         EXPECT_THROW(FlatIndex::open(path_, mode), FormatError) << why;
+      } else if (good_.kind == "binary") {
+        EXPECT_THROW(BinaryIndex::open(path_, mode), FormatError) << why;
       } else {
         EXPECT_THROW(HnswIndex::open(path_, mode), FormatError) << why;
       }
@@ -85,6 +87,9 @@ TEST_P(EachIndex, OpensUndamaged) {
     if (good_.kind == "flat") {
       EXPECT_NO_THROW(test::exercise_flat(path_, mode));
       EXPECT_THROW(HnswIndex::open(path_, mode), FormatError);
+    } else if (good_.kind == "binary") {
+      EXPECT_NO_THROW(test::exercise_binary(path_, mode));
+      EXPECT_THROW(FlatIndex::open(path_, mode), FormatError);
     } else {
       EXPECT_NO_THROW(test::exercise_hnsw(path_, mode));
       EXPECT_THROW(FlatIndex::open(path_, mode), FormatError);

@@ -1,13 +1,16 @@
 #pragma once
 
+#include "kernels/adc.h"
 #include "kernels/table.h"
 
 namespace vicinal::kernels::avx2 {
 
 extern const RowKernels f32, f16, bf16, i8, u8, sq8, sq4, sq8_int, sq4_int;
 extern const TileKernel tile;
-extern const LookupKernels lookup;
 extern const MatrixKernels matrix;
+extern const BitKernels bits;
+extern const LookupKernels lookup;
+extern const AdcKernels adc;
 
 // Writing float32 is all that decoding does; the wider levels name these.
 using DecodeRows = void(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t dim,

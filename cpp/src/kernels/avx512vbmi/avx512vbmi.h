@@ -4,6 +4,7 @@
 
 namespace vicinal::kernels::avx512vbmi {
 
+extern const BitKernels bits;
 extern const LookupKernels lookup;
 
 }  // namespace vicinal::kernels::avx512vbmi

@@ -52,9 +52,9 @@ struct Sums {
 
 // One block after the other, in one stream: two side by side came from memory at half the speed.
 // vpdpbusd takes longer than a line does, but the next block fills the gaps.
-// Zen 4, codes in the second cache, 64 / 384 nibbles, G lookups/s: 103 / 95 for one query, 147 / 145
-// for four together, where vpshufb makes 46 / 49 and 68 / 75 (66 / 71 if lines lay as it wants them,
-// and 92 / 88 here if they did).
+// Zen 4, codes in the second cache, 64 / 384 nibbles, G lookups/s: 103 / 95 for one query, 147 /
+// 145 for four together, where vpshufb makes 46 / 49 and 68 / 75 (66 / 71 if lines lay as it wants
+// them, and 92 / 88 here if they did).
 template <int queries>
 void sums_of(const std::uint8_t* const* tables, const std::byte* codes, std::size_t block_stride,
              std::size_t blocks, std::size_t nibbles, std::uint32_t* const* out) noexcept {

@@ -1,13 +1,16 @@
 #pragma once
 
+#include "kernels/adc.h"
 #include "kernels/table.h"
 
 namespace vicinal::kernels::scalar {
 
 extern const RowKernels f32, f16, bf16, i8, u8, sq8, sq4, sq8_int, sq4_int;
 extern const TileKernel tile;
-extern const LookupKernels lookup;
 extern const MatrixKernels matrix;
+extern const BitKernels bits;
+extern const LookupKernels lookup;
+extern const AdcKernels adc;
 
 std::size_t below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
                   std::uint32_t* ids, float* kept) noexcept;

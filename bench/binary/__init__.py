@@ -1,0 +1,1 @@
+"""Rows of bits: Hamming and Jaccard search beside faiss and usearch."""
