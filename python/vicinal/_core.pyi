@@ -106,9 +106,8 @@ class VectorCodec:
         self, vectors: _Array, threads: int | None, progress: Progress | None
     ) -> npt.NDArray[np.uint8]: ...
     def decode(self, codes: _Array, threads: int | None) -> _Distances: ...
-    def distances(
-        self, queries: _Array, codes: _Array, threads: int | None
-    ) -> _Distances: ...
+    def distances(self, queries: _Array, codes: _Array, threads: int | None) -> _Distances: ...
+
 def rerank(
     queries: _Array,
     vectors: _Array,
@@ -353,6 +352,7 @@ class IvfIndex:
     def save(self, path: bytes, metadata: str, progress: Progress | None) -> None: ...
     @staticmethod
     def open(path: bytes, load: bool) -> IvfIndex: ...
+
 class Transform:
     def __init__(
         self, data: _Distances, query: _Distances | None, offset: _Distances | None

@@ -138,10 +138,7 @@ def test_an_index_gives_the_distances_of_its_codec(text: str, rows: npt.NDArray[
 
 
 def test_graphs_over_codes_reach_the_same_neighbours(text: str, rows: npt.NDArray[Any]) -> None:
-    if text == "float32":
-        refine = None
-    else:
-        refine = "float32"
+    refine = None if text == "float32" else "float32"
     index = vicinal.HNSWIndex(rows.shape[1], "cosine", codec=text, refine=refine)
     index.add(rows)
     exact = vicinal.FlatIndex(rows.shape[1], "cosine")
