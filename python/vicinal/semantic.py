@@ -118,8 +118,8 @@ def semantic_ids(
         collisions[level] = sizes[shared].sum() / n
         if named is not None:
             purity[level] = _purity(prefix, sizes, named)
-    space = np.float64(entries) ** np.arange(1, levels + 1)
-    alone = np.log1p(-1 / space) if entries > 1 else np.full(levels, -np.inf)
+    chances = np.exp(-np.arange(1, levels + 1) * np.log(entries))
+    alone = np.log1p(-chances) if entries > 1 else np.full(levels, -np.inf)
     chance = -np.expm1((n - 1) * alone) if n > 1 else np.zeros(levels)
     return SemanticIds(
         used, entropy, prefixes, collisions, chance, purity if named is not None else None
