@@ -99,17 +99,38 @@ struct Training {
   }
 };
 
+// Rows drawn one from each of 256 runs, moved most of the way to the mean. What is left over after a
+// few levels is noise in many dimensions: of centroids that are such rows themselves, the shortest
+// would be nearest to nearly all.
+void start_near_mean(const float* rows, std::size_t n, std::size_t dim, std::uint64_t seed,
+                     float* start) {
+  constexpr float kShare = 0.25f;
+  std::vector<double> sum(dim);
+  for (std::size_t r = 0; r < n; ++r) {
+    for (std::size_t d = 0; d < dim; ++d) sum[d] += double{rows[r * dim + d]};
+  }
+  for (std::size_t k = 0; k < kEntries; ++k) {
+    const std::size_t begin = k * n / kEntries, end = (k + 1) * n / kEntries;
+    const float* row = rows + (begin + random_below(end - begin, seed, 0, k)) * dim;
+    for (std::size_t d = 0; d < dim; ++d) {
+      const auto mean = static_cast<float>(sum[d] / static_cast<double>(n));
+      start[k * dim + d] = mean + kShare * (row[d] - mean);
+    }
+  }
+}
+
 // Codebooks one after the other, each by k-means of what the best paths through those before it
 // leave over.
 void learn_levels(Training& t, std::uint64_t seed, const RunOptions& run, std::size_t steps) {
   // A codebook will be fitted to all rows afterwards; 160 rows a centroid are enough to begin with.
   constexpr std::size_t kMeansRows = 160 * kEntries;
-  constexpr std::uint32_t kIterations = 10;
+  constexpr std::uint32_t kIterations = 20;
   const std::size_t n = t.sample.rows(), dim = t.dim;
   const std::size_t some = std::min(n, kMeansRows);
   std::vector<RqEncoder::Path> paths(n * t.beam);
   std::vector<std::uint32_t> counts(n);
   std::vector<float> own(some * dim);
+  std::vector<float> start(kEntries * dim);
   parallel_for(n, kRowsAtOnce, step_of(run, 0, steps, n),
                [&](std::size_t begin, std::size_t end, unsigned) { t.centre(begin, end); });
   for (std::size_t level = 0; level < t.levels; ++level) {
@@ -131,11 +152,12 @@ void learn_levels(Training& t, std::uint64_t seed, const RunOptions& run, std::s
         }
       }
     });
+    start_near_mean(own.data(), some, dim, random_u64(seed, 2, level), start.data());
     KMeansParams params;
     params.clusters = kEntries;
-    params.start = KMeansStart::kRandom;
+    params.start = KMeansStart::kGiven;
+    params.first = MatrixView<const float>(start.data(), kEntries, dim);
     params.iterations = kIterations;
-    params.seed = random_u64(seed, 2, level);
     const KMeansResult found =
         kmeans(MatrixView<const float>(own.data(), some, dim), params, step);
     std::copy(found.centroids.begin(), found.centroids.end(), t.codebook(level));
