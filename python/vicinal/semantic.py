@@ -54,8 +54,8 @@ def semantic_ids(
     Parameters
     ----------
     codes : array_like of int, shape (n, levels)
-        As a residual quantizer encodes for inner product, where a row holds codes alone; under L2
-        leave out its last byte, the norm.
+        As a residual quantizer encodes; leave out the last byte of its rows, which is about their
+        lengths.
     labels : array_like, shape (n,), optional
         What each row is about: anything that numpy can sort.
     entries : int
