@@ -24,6 +24,7 @@
 #include "indexes/binary_impl.h"
 #include "indexes/binary_plan.h"
 #include "indexes/binary_top.h"
+#include "indexes/prefetch.h"
 #include "kernels/bits.h"
 #include "kernels/table.h"
 #include "vicinal/errors.h"
@@ -337,6 +338,17 @@ class BitScan {
       tile.found[i] = 0;
     }
     if (many != 0) compare(part, block, blocks, all, many, scratch);
+    const std::size_t block_bytes = kernels::bit_block_bytes(segment.words);
+    for (std::size_t i = 0; i < few; ++i) {
+      std::uint32_t last = kNoRow;
+      for (std::uint32_t f = 0; f < tile.found[i]; ++f) {
+        const auto next = static_cast<std::uint32_t>(tile.rows[i][f] / kBitBlock);
+        if (next == last) continue;
+        last = next;
+        // No pattern that the processor could foresee.
+        prefetch_bytes(segment.codes.data() + (block + next) * block_bytes, block_bytes);
+      }
+    }
     for (std::size_t i = 0; i < few; ++i) {
       for (std::uint32_t f = 0; f < tile.found[i];) {
         const std::uint32_t from = tile.rows[i][f] / kBitBlock;
