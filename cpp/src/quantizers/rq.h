@@ -112,7 +112,6 @@ class RqCodec final : public Codec {
  public:
   RqCodec(const CodecSpec& spec, Metric metric, std::shared_ptr<const RqBooks> books);
 
-  bool reconstructs() const noexcept override { return metric() != Metric::kL2; }
   std::vector<Learned> learned() const override;
   std::shared_ptr<const Codec> for_metric(Metric metric) const override;
   void encode(const float* rows, std::size_t in_stride, std::size_t n, std::byte* out,
