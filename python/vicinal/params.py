@@ -198,7 +198,7 @@ class RQ(Codec):
     Parameters
     ----------
     levels : int
-        Bytes per vector, before the norm that L2 needs.
+        Bytes per vector, before one more that is about its length.
     beam : int
         Codes kept while encoding, 1 to 64: more finds nearer sums, in proportionally more time.
 

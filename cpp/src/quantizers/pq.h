@@ -73,8 +73,8 @@ class PqBooks {
 /// than what they stand for, and the worse they fit the shorter, so <q, y> would put first what
 /// fits best. As ||q - x||^2 = ||q||^2 + l^2 - 2 <q, x> for a query of that length, scores are
 /// (||q - y||^2 - ||q||^2 - l^2) / 2 then, scaled to the length that the query has; the entries of
-/// the tables have room for that. Recall@10 of 100,000 sentence embeddings in 16 bytes: 0.355 by
-/// <q, y>, 0.401 so; in 32 bytes 0.597 and 0.626. Not with score-aware codebooks, whose sums are
+/// the tables have room for that. Recall@10 of 100,000 sentence embeddings in 16 bytes: 0.353 by
+/// <q, y>, 0.387 so; in 32 bytes 0.588 and 0.612. Not with score-aware codebooks, whose sums are
 /// long enough.
 class PqCodec final : public Codec {
  public:

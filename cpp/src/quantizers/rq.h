@@ -103,11 +103,10 @@ class RqBooks {
 ///    vector was. Sums of centroids are shorter than what they stand for, and the worse they fit
 ///    the shorter: without it the rows that fit best would come first.
 ///  * L2: ||y - mean||^2 + ||x - y||^2 / 2. With the first term alone ||q - y||^2 is a sum of table
-///    entries, but tells too much of rows that fit badly, with the whole second one
-///    (the expectation of ||q - x||^2 where q knows nothing of x) too little of them: half of it
-///    ranked best on all sets tried.
-/// Recall@10 of 9 bytes, 30,000 rows: SIFT 0.54 without the second term, 0.57 with half, 0.56 with
-/// all of it; MNIST 0.54, 0.58, 0.56; sentence embeddings, inner product: 0.45 without gain, 0.49.
+///    entries, but holds too little of rows that fit badly to compare them with others; with the
+///    whole of the second, the expectation of ||q - x||^2 where q knows nothing of x, it holds too
+///    much against them. Half ranks better than either (8 levels; SIFT, MNIST and sentence
+///    embeddings).
 class RqCodec final : public Codec {
  public:
   RqCodec(const CodecSpec& spec, Metric metric, std::shared_ptr<const RqBooks> books);
@@ -118,7 +117,6 @@ class RqCodec final : public Codec {
               std::size_t first_row) const override;
   void decode(const std::byte* rows, std::size_t n, float* out,
               std::size_t out_stride) const override;
-  bool reconstructs() const noexcept override { return metric() != Metric::kL2; }
   void prepare(const float* query, Precision precision, Query& out) const override;
 
   const RqBooks& books() const noexcept { return *books_; }
