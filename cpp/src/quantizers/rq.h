@@ -117,6 +117,7 @@ class RqCodec final : public Codec {
               std::size_t first_row) const override;
   void decode(const std::byte* rows, std::size_t n, float* out,
               std::size_t out_stride) const override;
+  bool reconstructs() const noexcept override { return metric() != Metric::kL2; }
   void prepare(const float* query, Precision precision, Query& out) const override;
 
   const RqBooks& books() const noexcept { return *books_; }
