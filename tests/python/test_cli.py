@@ -439,7 +439,9 @@ def test_inverted_lists(run: Run, folder: Path, tmp_path: Path) -> None:
     assert run("search", path, folder / "queries.npy", "--ef", 9).status == 2
     assert run("search", folder / "hnsw.vicinal", folder / "queries.npy", "--nprobe", 9).status == 2
     assert run("build", folder / "base.npy", "-o", path, "--index", "ivf", "--links", 9).status == 2
-    assert run("build", folder / "base.npy", "-o", path, "--index", "flat", "--lists", 9).status == 2
+    assert (
+        run("build", folder / "base.npy", "-o", path, "--index", "flat", "--lists", 9).status == 2
+    )
     words = ("eval", folder / "data.npz", "--index", "ivf", "--ef", "2,18", "--repeats", 1)
     few, all_lists = run(*words, "--format", "json").json["points"]
     assert few["recall"] < all_lists["recall"]
