@@ -26,9 +26,10 @@ def contenders(
     yield "none", None
     opq = OPQ(parts)
     yield "OPQ", opq.fit(base, metric="ip")
-    for root in ("symmetric", "cholesky"):
-        yield f"whitening, {root}", QueryWhitening(ridge, root).fit(base, taught, metric="ip")
+    yield "OPQ, its start", OPQ(parts, iterations=0).fit(base, metric="ip")
     whitening = QueryWhitening(ridge).fit(base, taught, metric="ip")
+    yield "whitening", whitening
+    yield "whitening by parts", QueryWhitening(ridge, parts).fit(base, taught, metric="ip")
     yield "whitening, then OPQ", whitening.compose(opq.fit(whitening.data(base), metric="ip"))
     half = LeanVec(base.shape[1] // 2, ridge).fit(base, taught, metric="ip")
     yield "LeanVec to half", half

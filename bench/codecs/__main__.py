@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from bench.codecs.forms import Form, forms_of
 from bench.recall.datasets import load
 

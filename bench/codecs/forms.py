@@ -70,7 +70,7 @@ def forms_of(budget: int, dim: int) -> list[Form]:
         found += [faiss_form(f"PQ{2 * budget}x4"), vicinal_form(f"pq{2 * budget}x4")]
     if budget <= 64:
         found += [faiss_form(f"RQ{budget}x8")]
-        found += [vicinal_form(f"rq{budget}")]
+        found += [vicinal_form(f"rq{budget - 1}")]  # and a byte for the length
     for bits in range(1, 9):
         if (dim * bits + 7) // 8 + 8 <= budget < (dim * (bits + 1) + 7) // 8 + 8:
             suffix = "" if bits == 1 else str(bits)

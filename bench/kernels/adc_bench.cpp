@@ -25,7 +25,7 @@ struct Tables {
 
   explicit Tables(std::size_t bytes)
       : floats(bytes * kAdcEntries, 0.5f),
-        query{floats.data(), 0.0f, -std::numeric_limits<float>::infinity()} {}
+        query{floats.data(), 0.0f, -std::numeric_limits<float>::infinity(), nullptr, 0} {}
 };
 
 void count(benchmark::State& state, std::size_t rows, std::size_t bytes) {

@@ -1,1 +1,1 @@
-"""Scans of packed codes, one thread, against faiss: 4-bit product codes and 1-bit rotation codes."""
+"""Scans of packed codes on one thread, against faiss: 4-bit product and 1-bit rotation codes."""

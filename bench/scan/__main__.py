@@ -130,7 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f" ns a row, {at['ratio']:.2f}x"
             )
         if "recall" in result:
-            line += f"   recall@10 {result['recall']['vicinal']:.4f} / {result['recall']['faiss']:.4f}"
+            line += (
+                f"   recall@10 {result['recall']['vicinal']:.4f} / {result['recall']['faiss']:.4f}"
+            )
         print(line, flush=True)
         if args.json:
             with open(args.json, "a", encoding="utf-8") as file:

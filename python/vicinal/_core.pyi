@@ -15,7 +15,7 @@ _Bits = npt.NDArray[np.uint8]
 version: str
 
 #: Name, parts, bits, variant, seed.
-CodecKey = tuple[str, int, int, int, int]
+_CodecKey = tuple[str, int, int, int, int]
 
 class Error(Exception): ...
 class ArgumentError(Error, ValueError): ...
@@ -86,16 +86,17 @@ def kmedoids(
 ) -> tuple[_Ids, npt.NDArray[np.uint32], float, int, int, bool, str]: ...
 
 class VectorCodec:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @staticmethod
     def train(
-        codec: CodecKey,
+        codec: _CodecKey,
         metric: str,
         vectors: _Array,
         threads: int | None,
         progress: Progress | None,
     ) -> VectorCodec: ...
     @property
-    def codec(self) -> CodecKey: ...
+    def codec(self) -> _CodecKey: ...
     @property
     def dim(self) -> int: ...
     @property
@@ -106,9 +107,8 @@ class VectorCodec:
         self, vectors: _Array, threads: int | None, progress: Progress | None
     ) -> npt.NDArray[np.uint8]: ...
     def decode(self, codes: _Array, threads: int | None) -> _Distances: ...
-    def distances(
-        self, queries: _Array, codes: _Array, threads: int | None
-    ) -> _Distances: ...
+    def distances(self, queries: _Array, codes: _Array, threads: int | None) -> _Distances: ...
+
 def rerank(
     queries: _Array,
     vectors: _Array,
@@ -176,13 +176,13 @@ class BinaryIndex:
     def open(path: bytes, load: bool) -> BinaryIndex: ...
 
 class FlatIndex:
-    def __init__(self, dim: int, metric: str, codec: CodecKey) -> None: ...
+    def __init__(self, dim: int, metric: str, codec: _CodecKey) -> None: ...
     @property
     def dim(self) -> int: ...
     @property
     def metric(self) -> str: ...
     @property
-    def codec(self) -> CodecKey: ...
+    def codec(self) -> _CodecKey: ...
     def size(self) -> int: ...
     def add(
         self,
@@ -221,7 +221,7 @@ class HnswIndex:
         self,
         dim: int,
         metric: str,
-        codec: CodecKey,
+        codec: _CodecKey,
         refine: str,
         links: int,
         build_ef: int,
@@ -232,7 +232,7 @@ class HnswIndex:
     @property
     def metric(self) -> str: ...
     @property
-    def codec(self) -> CodecKey: ...
+    def codec(self) -> _CodecKey: ...
     @property
     def refine(self) -> str: ...
     @property
@@ -285,7 +285,7 @@ class IvfIndex:
         self,
         dim: int,
         metric: str,
-        codec: CodecKey,
+        codec: _CodecKey,
         refine: str,
         lists: int | None,
         residual: bool,
@@ -299,7 +299,7 @@ class IvfIndex:
     @property
     def metric(self) -> str: ...
     @property
-    def codec(self) -> CodecKey: ...
+    def codec(self) -> _CodecKey: ...
     @property
     def refine(self) -> str: ...
     @property
@@ -353,6 +353,7 @@ class IvfIndex:
     def save(self, path: bytes, metadata: str, progress: Progress | None) -> None: ...
     @staticmethod
     def open(path: bytes, load: bool) -> IvfIndex: ...
+
 class Transform:
     def __init__(
         self, data: _Distances, query: _Distances | None, offset: _Distances | None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._types import Metric, Progress
+from vicinal._types import Array, Metric, Progress
 from vicinal.codecs import TrainedCodec
 from vicinal.errors import ArgumentError
 from vicinal.evaluate import ground_truth, recall_at_k
@@ -137,9 +137,9 @@ def compare_codecs(
 
 def _measure(
     codec: Codec,
-    base: npt.NDArray[np.generic],
-    queries: npt.NDArray[np.generic],
-    truth: npt.NDArray[np.generic],
+    base: Array,
+    queries: Array,
+    truth: Array,
     metric: Metric | str,
     k: int,
     candidates: tuple[int, ...],
@@ -179,7 +179,7 @@ def _measure(
     )
 
 
-def _covered(found: npt.NDArray[np.int64], true: npt.NDArray[np.generic]) -> float:
+def _covered(found: Array, true: Array) -> float:
     """Share of the true ids that are among those found, however many these are."""
     keyed = np.arange(len(found), dtype=np.int64)[:, None]
     span = int(max(found.max(), true.max())) + 2

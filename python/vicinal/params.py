@@ -86,9 +86,7 @@ class Codec:
         """
         from vicinal.codecs import TrainedCodec
 
-        return TrainedCodec.train(
-            self, vectors, metric=metric, threads=threads, progress=progress
-        )
+        return TrainedCodec.train(self, vectors, metric=metric, threads=threads, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ class RQ(Codec):
     Parameters
     ----------
     levels : int
-        Bytes per vector, before the norm that L2 needs.
+        Bytes per vector, before one more that is about its length.
     beam : int
         Codes kept while encoding, 1 to 64: more finds nearer sums, in proportionally more time.
 
@@ -305,9 +303,7 @@ def _whole(what: str, value: object, least: int, most: int) -> None:
 
 def _one_of(what: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        raise ArgumentError(
-            f"{what} must be one of {', '.join(map(repr, choices))}, got {value!r}"
-        )
+        raise ArgumentError(f"{what} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 _CODECS: dict[str, Codec] = {
@@ -359,6 +355,8 @@ def codec_of(key: tuple[str, int, int, int, int]) -> Codec:
     if name == SignBits.name:
         return SignBits(_THRESHOLDS[variant], seed)
     return _CODECS[name]
+
+
 _REFINES = ("none", "float16", "float32", "sq8")
 
 

@@ -54,8 +54,8 @@ def semantic_ids(
     Parameters
     ----------
     codes : array_like of int, shape (n, levels)
-        As a residual quantizer encodes for inner product, where a row holds codes alone; under L2
-        leave out its last byte, the norm.
+        As a residual quantizer encodes; leave out the last byte of its rows, which is about their
+        lengths.
     labels : array_like, shape (n,), optional
         What each row is about: anything that numpy can sort.
     entries : int
@@ -118,8 +118,8 @@ def semantic_ids(
         collisions[level] = sizes[shared].sum() / n
         if named is not None:
             purity[level] = _purity(prefix, sizes, named)
-    space = np.float64(entries) ** np.arange(1, levels + 1)
-    alone = np.log1p(-1 / space) if entries > 1 else np.full(levels, -np.inf)
+    chances = np.exp(-np.arange(1, levels + 1) * np.log(entries))
+    alone = np.log1p(-chances) if entries > 1 else np.full(levels, -np.inf)
     chance = -np.expm1((n - 1) * alone) if n > 1 else np.zeros(levels)
     return SemanticIds(
         used, entropy, prefixes, collisions, chance, purity if named is not None else None

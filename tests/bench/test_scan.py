@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-
 from bench.scan import __main__ as scan
 
 
@@ -61,9 +60,9 @@ def test_both_sides_and_their_recall_are_told(
     base = np.load(path)["base"]
 
     def exact(rows: object, metric: str, name: str) -> scan.Search:
-        return lambda queries: ((queries[:, None] - base[None]) ** 2).sum(axis=2).argsort(axis=1)[
-            :, :10
-        ]
+        return lambda queries: (
+            ((queries[:, None] - base[None]) ** 2).sum(axis=2).argsort(axis=1)[:, :10]
+        )
 
     def wrong(rows: object, metric: str, name: str) -> scan.Search:
         return lambda queries: np.repeat(truth[:1, :1], len(queries) * 10).reshape(-1, 10)

@@ -32,8 +32,9 @@ def test_prints_every_contender(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert set(recalls) == {
         "none",
         "OPQ",
-        "whitening, symmetric",
-        "whitening, cholesky",
+        "OPQ, its start",
+        "whitening",
+        "whitening by parts",
         "whitening, then OPQ",
         "LeanVec to half",
     }

@@ -32,7 +32,8 @@ def test_no_labels_no_purity() -> None:
 def test_ids_of_their_own_share_nothing() -> None:
     found = semantic_ids(np.arange(200, dtype=np.uint8)[:, None], np.zeros(200))
     assert found.collisions.tolist() == [0.0]
-    assert found.purity is not None and np.isnan(found.purity[0])
+    assert found.purity is not None
+    assert np.isnan(found.purity[0])
 
 
 def test_all_codes_alike_hold_every_bit() -> None:

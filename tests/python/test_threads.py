@@ -250,6 +250,11 @@ WORK = {
         "len(index) == 400_000",
     ),
     "build()": ("index = None", "vicinal.build(rows)", "True"),
+    "choosing medoids": (
+        "from vicinal.cluster import kmedoids",
+        "kmedoids(rows, 300, method='fasterpam')",
+        "True",
+    ),
 }
 
 

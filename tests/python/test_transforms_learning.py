@@ -32,7 +32,7 @@ EVERY: list[TransformSpec] = [
     OPQ(6),
     OPQ(4, 4, dim=12, iterations=0),
     QueryWhitening(),
-    QueryWhitening(0.01, "cholesky"),
+    QueryWhitening(0.01, parts=6),
     LeanVec(6, ridge=1),
 ]
 KEEPS_L2 = [spec for spec in EVERY if not isinstance(spec, QueryWhitening | LeanVec)][:4]
@@ -131,12 +131,12 @@ def test_pca_of_a_plane_and_of_a_point() -> None:
 # ---- whitening by queries
 
 
-@pytest.mark.parametrize("root", ["symmetric", "cholesky"])
+@pytest.mark.parametrize("parts", [None, 5])
 @pytest.mark.parametrize("count", [1, 2, 10, 3000])
 @pytest.mark.parametrize("ridge", [0.001, 0.1, 10])
-def test_inner_products_stay(root: str, count: int, ridge: float) -> None:
+def test_inner_products_stay(parts: int | None, count: int, ridge: float) -> None:
     rows, queries = skewed(500), other(count)
-    transform = QueryWhitening(ridge, root).fit(rows, queries, metric="ip")
+    transform = QueryWhitening(ridge, parts).fit(rows, queries, metric="ip")
     assert transform.exact("ip")
     asked = other(40, seed=7)
     got = transform.queries(asked, "ip").astype(np.float64) @ transform.data(rows).T
@@ -149,17 +149,17 @@ def test_inner_products_stay(root: str, count: int, ridge: float) -> None:
     assert not transform.shifts(asked, "ip").any()
 
 
-@pytest.mark.parametrize("root", ["symmetric", "cholesky"])
-def test_queries_come_out_alike_in_all_directions(root: str) -> None:
+@pytest.mark.parametrize("parts", [None, 5])
+def test_queries_come_out_alike_in_all_directions(parts: int | None) -> None:
     queries = other(4000)
-    transform = QueryWhitening(0, root).fit(skewed(10), queries, metric="ip")
+    transform = QueryWhitening(0, parts).fit(skewed(10), queries, metric="ip")
     images = transform.queries(queries, "ip").astype(np.float64)
     second = images.T @ images / len(images)
     # The second moment's eigenvalues differ by some 1e3: four of float32's digits are left.
     np.testing.assert_allclose(second / np.trace(second) * DIM, np.eye(DIM), atol=1e-3)
-    ridged = QueryWhitening(1000, root).fit(skewed(10), queries, metric="ip").data_matrix
+    ridged = QueryWhitening(1000, parts).fit(skewed(10), queries, metric="ip").data_matrix
     # A large ridge drowns what the queries say.
-    np.testing.assert_allclose(ridged / ridged[0, 0], np.eye(DIM), atol=2e-2)
+    np.testing.assert_allclose(eye(ridged) / (ridged[0] ** 2).sum(), np.eye(DIM), atol=4e-2)
 
 
 def coded(rows: Any, parts: int, centroids: int) -> Any:
@@ -188,10 +188,11 @@ def test_codes_lose_less_of_what_queries_look_at() -> None:
 
     plain = loss(Transform(np.eye(DIM)))
     turned = loss(RandomRotation().fit(rows, metric="ip"))
-    for root in ("symmetric", "cholesky"):
-        whitened = loss(QueryWhitening(0.1, root).fit(rows, queries[:2000], metric="ip"))
-        # Measured on 4,000 rows: 0.75 and 0.81 of the better of the others.
-        assert whitened < 0.9 * min(plain, turned)
+    shared = loss(OPQ(4, iterations=0).fit(rows, metric="ip"))
+    for parts in (None, 4):
+        whitened = loss(QueryWhitening(0.1, parts).fit(rows, queries[:2000], metric="ip"))
+        # Measured: .144 plain, .132 turned, .030 shared out; whitened .097, and .019 shared out.
+        assert whitened < 0.8 * (min(plain, turned) if parts is None else shared)
 
 
 @pytest.mark.parametrize("kind", [QueryWhitening, lambda: LeanVec(3)])
@@ -253,11 +254,12 @@ def test_opq_helps_a_product_quantizer() -> None:
     turned = OPQ(6, 4, iterations=4).fit(rows, metric="l2")
     assert turned.exact("l2")
     assert not turned.offset.any()
-    assert start < plain
-    assert pq_error(turned, rows, 6) < 1.01 * start
+    # Measured: 0.61 plain, 0.12 both. Of normal data the start is the optimum already.
+    assert start < 0.5 * plain
+    assert pq_error(turned, rows, 6) < 1.02 * start
     fewer = OPQ(6, 4, dim=12, iterations=4).fit(rows, metric="l2")
     assert (fewer.out_dim, fewer.fits("l2"), fewer.exact("l2")) == (12, True, False)
-    assert pq_error(fewer, rows, 6) < plain
+    assert pq_error(fewer, rows, 6) < 0.5 * plain
 
 
 def test_opq_does_not_depend_on_threads() -> None:
@@ -349,7 +351,7 @@ SPECS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (QueryWhitening, {"ridge": -0.1}, Error, "ridge must be from 0 to 1000, got -0.1"),
     (QueryWhitening, {"ridge": float("nan")}, Error, "ridge must be from 0 to 1000, got nan"),
     (QueryWhitening, {"ridge": "0"}, TypeError, "ridge must be a number, got str '0'"),
-    (QueryWhitening, {"root": "cubic"}, Error, "root must be 'symmetric' or 'cholesky'"),
+    (QueryWhitening, {"parts": 0}, Error, "parts must be from 1"),
     (LeanVec, {"dim": 0}, Error, "dim must be from 1"),
     (LeanVec, {"dim": 3, "ridge": True}, TypeError, "ridge must be a number, got bool True"),
 ]
@@ -389,6 +391,7 @@ FITS: list[tuple[TransformSpec, dict[str, Any], type[Exception], str]] = [
     (QueryWhitening(), {"queries": SPOILED}, Error, "queries: row 4, column 2 is inf"),
     (QueryWhitening(), {"queries": ROWS * 0}, Error, "queries are all zero"),
     (QueryWhitening(), {"queries": ZERO, "metric": "cosine"}, Error, "queries: row 7 is zero"),
+    (QueryWhitening(parts=25), {}, Error, "parts is 25; there are 24 dimensions"),
     (LeanVec(3), {"metric": "l2"}, Error, "changes l2 distances"),
     (LeanVec(3), {"queries": None}, Error, "learns from queries"),
     (LeanVec(25), {}, Error, "dim is 25; vectors has 24 columns"),

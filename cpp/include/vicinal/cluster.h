@@ -76,7 +76,8 @@ struct KMeansResult {
 /// batches of at most an eighth of the seeds it has (as in k-means||, Bahmani et al., VLDB 2012).
 /// Under a balance the centroids are those of the balanced labels, so a row may be
 /// nearer to another one's centroid; assign() tells.
-/// Stages reported: "checking", "starting", "clustering" (rows x iterations), "balancing".
+/// Stages reported: "checking", "starting", "clustering" (rows x iterations), "splitting"
+/// (clusters), "balancing" (rows x sweeps).
 /// Throws ArgumentError: no rows, clusters 0 or more than rows, NaN, infinity, a zero row under
 /// kCosine, a parameter out of range, a `first` of another shape.
 KMeansResult kmeans(const VectorsView& rows, const KMeansParams& params,

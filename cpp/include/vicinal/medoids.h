@@ -45,7 +45,8 @@ struct KMedoidsParams {
   std::uint32_t iterations = 100;    ///< passes over the candidates at most; 0 only assigns
   std::uint32_t samples = 5;         ///< kSampling: how many, >= 1
   std::size_t sample_size = 0;       ///< kSampling: clusters .. rows; 0: 80 + 4 * clusters, or all
-  /// kSampling: rows then tried as medoids against all rows, 0 .. rows; unset: the sample size.
+  /// kSampling: rows then tried as medoids against all rows, 0 .. rows; unset: twice the sample
+  /// size, or all.
   std::optional<std::size_t> refine;
   std::uint64_t seed = 0;            ///< the only source of randomness
 };

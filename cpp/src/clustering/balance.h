@@ -13,6 +13,9 @@ namespace vicinal::clustering {
 /// Balance::kPenalty: a cluster of each row, from nothing but the rows.
 std::vector<std::uint32_t> split_evenly(const Rows& rows, const KMeansParams& params,
                                         std::uint64_t seed, const RunOptions& run, Watch watch);
+/// Charges all clusters side by side; gives largest size by the mean. A few dozen times the work of
+/// one assignment.
+double even_out(Lloyd& lloyd, const KMeansParams& params);
 /// Levels of splits that reach so many clusters.
 std::size_t split_levels(std::size_t clusters, std::size_t branching);
 
@@ -24,6 +27,7 @@ void fill_evenly(Lloyd& lloyd, const KMeansParams& params, const RunOptions& run
 void transport(Lloyd& lloyd, const KMeansParams& params, std::uint64_t seed, const RunOptions& run,
                Watch watch);
 
+constexpr int kEveningSweeps = 24;
 constexpr std::size_t kMostTransported = 4096;  ///< clusters
 constexpr std::size_t kBalancingPasses = 8;     ///< of labels and means in turns, at most
 

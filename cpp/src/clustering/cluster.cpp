@@ -162,14 +162,19 @@ KMeansResult take(const Lloyd& lloyd) {
 
 KMeansResult by_splits(const Rows& rows, const KMeansParams& params, std::uint64_t seed,
                        const RunOptions& run) {
-  Stage stage(run, "balancing", params.clusters);
-  const std::vector<std::uint32_t> labels =
-      clustering::split_evenly(rows, params, seed, run, stage.watch());
-  stage.finish();
+  std::vector<std::uint32_t> labels;
+  {
+    Stage stage(run, "splitting", params.clusters);
+    labels = clustering::split_evenly(rows, params, seed, run, stage.watch());
+    stage.finish();
+  }
+  Stage stage(run, "balancing", std::uint64_t{rows.count()} * clustering::kEveningSweeps);
   Lloyd lloyd(rows, params.clusters, params.metric, run, {});
   lloyd.relabel(labels);
   lloyd.move();
-  lloyd.centroids().settle();
+  lloyd.report_to(stage.watch());
+  clustering::even_out(lloyd, params);
+  stage.finish();
   KMeansResult result = take(lloyd);
   result.iterations = static_cast<std::uint32_t>(
       clustering::split_levels(params.clusters, params.branching));

@@ -164,7 +164,7 @@ KMedoidsResult by_sampling(const MedoidPoints& points, const KMedoidsParams& par
   }
   meter.finish();
 
-  const std::size_t tried = params.refine.value_or(size);
+  const std::size_t tried = params.refine.value_or(std::min(rows, 2 * size));
   KMedoidsResult out;
   if (tried == 0) {
     out = result_of(medoids, best, loss);

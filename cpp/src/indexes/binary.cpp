@@ -68,11 +68,22 @@ const std::vector<BitChunk>& BitSnapshot::chunks(BitMetric metric) const {
           spans ? kSpanRows / kernels::kBitBlock
                 : std::clamp<std::size_t>(kChunkBytes / kernels::bit_block_bytes(segment.words), 1,
                                           kChunkBlocks);
-      for (std::size_t first = 0; first < blocks; first += step) {
-        const auto count = static_cast<std::uint32_t>(std::min(step, blocks - first));
-        const BitSpan bits = spans ? segment.span(first / step) : BitSpan{0, 0};
-        all.push_back({static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(first), count,
-                       bits, bits.most, bits.least});
+      for (std::size_t first = 0; first < blocks;) {
+        BitSpan bits{0, 0};
+        std::size_t end = first + step;
+        if (spans) {
+          // Spans of nearly the same numbers of bits go together: less to weigh.
+          bits = segment.span(first / step);
+          for (; end < blocks && end + step <= first + kChunkBlocks; end += step) {
+            const BitSpan& next = segment.span(end / step);
+            if (next.most > bits.least + bits.least / 16) break;
+            bits = {std::min(bits.least, next.least), std::max(bits.most, next.most)};
+          }
+        }
+        end = std::min(end, blocks);
+        all.push_back({static_cast<std::uint32_t>(p), static_cast<std::uint32_t>(first),
+                       static_cast<std::uint32_t>(end - first), bits, bits.most, bits.least});
+        first = end;
       }
     }
     if (spans) {
@@ -283,14 +294,15 @@ std::vector<std::int64_t> BinaryIndex::Impl::ids() const {
 }
 
 MemoryReport BinaryIndex::Impl::memory() const {
-  constexpr std::size_t kKinds = 5;
-  constexpr const char* kNames[kKinds] = {"codes", "ids", "counts", "order", "spans"};
+  constexpr std::size_t kKinds = 6;
+  constexpr const char* kNames[kKinds] = {"codes", "ids", "counts", "order", "spans", "sums"};
   std::uint64_t sizes[2][kKinds] = {};
   std::uint64_t dead = 0;
   const View now = view();
   for (const BitPart& part : now->parts) {
     const BitSegment& s = *part.segment;
-    const Buffer* const buffers[kKinds] = {&s.codes, &s.ids, &s.counts, &s.order, &s.spans};
+    const Buffer* const buffers[kKinds] = {&s.codes, &s.ids,   &s.counts,
+                                           &s.order, &s.spans, &s.sums};
     for (std::size_t i = 0; i < kKinds; ++i) sizes[s.mapped ? 1 : 0][i] += buffers[i]->size();
     if (part.dead) dead += part.dead->words().size() * sizeof(std::uint64_t);
   }

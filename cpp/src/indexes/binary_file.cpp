@@ -100,7 +100,7 @@ void BinaryIndex::Impl::save(const std::string& path, const std::string& metadat
   Bitmap dead(rows);
   std::uint64_t removed = 0;
   SectionSource codes{"codes", {}}, ids{"ids", {}}, counts{"counts", {}}, order{"order", {}},
-      spans{"spans", {}};
+      spans{"spans", {}}, sums{"sums", {}};
   std::uint64_t at = 0;
   for (const BitPart& part : now->parts) {
     const BitSegment& s = *part.segment;
@@ -114,6 +114,7 @@ void BinaryIndex::Impl::save(const std::string& path, const std::string& metadat
     put(counts, s.counts);
     put(order, s.order);
     put(spans, s.spans);
+    put(sums, s.sums);
     if (part.dead) {
       for (std::uint32_t row = 0; row < s.rows; ++row) {
         if (part.gone(row)) dead.set(at + row);
@@ -127,7 +128,7 @@ void BinaryIndex::Impl::save(const std::string& path, const std::string& metadat
     sections.push_back(
         {"segments", {{segments.data(), segments.size() * sizeof(SavedSegment)}}});
   }
-  for (SectionSource* section : {&codes, &ids, &counts, &order, &spans}) {
+  for (SectionSource* section : {&codes, &ids, &counts, &order, &spans, &sums}) {
     if (!section->pieces.empty()) sections.push_back(std::move(*section));
   }
   if (removed != 0) {
@@ -177,13 +178,16 @@ std::unique_ptr<BinaryIndex::Impl> BinaryIndex::Impl::open(const std::string& pa
   if (count != 0) {
     const bool jaccard = rank == BitMetric::kJaccard;
     Slices codes(file, "codes", blocks * block_bytes);
-    std::vector<Slices> ids, counts, order, span_list;
+    const std::uint64_t sum_bytes =
+        kernels::bit_block_bytes(indexes::sum_words(impl->words, rank));
+    std::vector<Slices> ids, counts, order, span_list, sums;
     if (tables != 0) ids.emplace_back(file, "ids", tables * sizeof(std::int64_t));
     if (jaccard) {
       counts.emplace_back(file, "counts", rows * sizeof(std::uint32_t));
       order.emplace_back(file, "order", rows * sizeof(std::uint32_t));
       span_list.emplace_back(file, "spans", spans * sizeof(BitSpan));
     }
+    if (sum_bytes != 0) sums.emplace_back(file, "sums", blocks * sum_bytes);
     for (const SavedSegment& s : segments) {
       auto segment = std::make_shared<BitSegment>();
       segment->rows = s.rows;
@@ -197,6 +201,7 @@ std::unique_ptr<BinaryIndex::Impl> BinaryIndex::Impl::open(const std::string& pa
         segment->order = order.front().take(s.rows * sizeof(std::uint32_t));
         segment->spans = span_list.front().take(indexes::spans_of(s.rows) * sizeof(BitSpan));
       }
+      if (sum_bytes != 0) segment->sums = sums.front().take(segment->block_count() * sum_bytes);
       segment->bound_ids();
       BitPart part;
       part.segment = std::move(segment);

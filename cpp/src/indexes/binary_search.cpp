@@ -8,7 +8,8 @@
 // chunks are ordered by the number of bits, the walk begins at the query's and goes outward both
 // ways until no chunk on that side can hold anything near enough (Swamidass & Baldi, J. Chem. Inf.
 // Model. 47(2), 2007). Within a chunk, a distance of at most d needs c >= (1 - d)(a + b)/(2 - d),
-// least for the least b.
+// least for the least b. Two rows have no more in common than, word by word, the smaller number of
+// bits: the sums of a segment tell so from an eighth of the bytes, and most rows need no more.
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "indexes/binary_impl.h"
 #include "indexes/binary_plan.h"
 #include "indexes/binary_top.h"
+#include "indexes/prefetch.h"
 #include "kernels/bits.h"
 #include "kernels/table.h"
 #include "vicinal/errors.h"
@@ -39,6 +41,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::uint32_t kMostBits = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kGroup = 64;  // queries that share one reading of memory, under Hamming
 constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;  // less is not worth waking a thread
+constexpr std::uint32_t kWorthSums = 4;  // blocks for each row that the sums let pass, at least
+constexpr std::uint32_t kLongestPause = 64;  // chunks
 constexpr double kNeedSlack = 1.0 / 16;  // floats round a bar of at most 2^19 bits by less
 
 /// a and b bits set in two rows, c in common.
@@ -58,11 +62,18 @@ float nearest_possible(std::uint64_t a, const BitSpan& bits) noexcept {
 /// Queries as words, in the order in which they are grouped.
 struct BitQueries {
   BitQueries(const VectorsView& rows, std::size_t words_, BitMetric metric, const RunOptions& run)
-      : words(words_), values(rows.rows * words_), order(rows.rows) {
+      : words(words_),
+        summed(sum_words(words_, metric)),
+        values(rows.rows * words_),
+        sums(rows.rows * summed),
+        order(rows.rows) {
     for (std::size_t q = 0; q < rows.rows; ++q) read_bits(rows, q, words, &values[q * words]);
     std::iota(order.begin(), order.end(), std::size_t{0});
     if (metric != BitMetric::kJaccard) return;
     counts = count_bits(rows, words, run);
+    for (std::size_t q = 0; q < rows.rows && summed != 0; ++q) {
+      sum_bits(query(q), words, &sums[q * summed]);
+    }
     // Queries of about as many bits need the same chunks.
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return counts[a] < counts[b]; });
@@ -70,14 +81,33 @@ struct BitQueries {
   const std::uint64_t* query(std::size_t q) const noexcept { return &values[q * words]; }
 
   std::size_t words;
+  std::size_t summed;  // words of the sums of a query
   std::vector<std::uint64_t> values;
+  std::vector<std::uint64_t> sums;
   std::vector<std::size_t> order;
   std::vector<std::uint32_t> counts;  // Jaccard: bits of each
 };
 
-/// What one thread needs.
+/// Whether the sums have told a query anything: while they do not, it looks at them less and less.
+struct SumLuck {
+  std::uint32_t skip = 0;   // chunks still to come without them
+  std::uint32_t pause = 1;  // chunks to skip next time
+};
+
+/// A query that looks at a chunk.
+struct Asking {
+  const std::uint64_t* query;
+  const std::uint64_t* sums;
+  std::uint32_t bits;  // Jaccard: its own
+  std::uint32_t bar;
+  NearestBits* top;
+  SumLuck* luck;
+};
+
+/// What one thread needs. Twice the room: what the sums let pass is kept while it is looked at.
 struct Scratch {
   std::vector<NearestBits> tops = std::vector<NearestBits>(kGroup);
+  std::vector<SumLuck> luck;
   std::vector<std::uint32_t> rows;
   std::vector<std::uint32_t> counts;
 };
@@ -116,7 +146,7 @@ class BitScan {
     ticker.follow(done);
     const auto task = [&](std::size_t number) {
       thread_local Scratch scratch;
-      const std::size_t room = kBitTile * most_rows_;
+      const std::size_t room = 2 * kBitTile * most_rows_;
       if (scratch.rows.size() < room) {
         scratch.rows.resize(room);
         scratch.counts.resize(room);
@@ -124,6 +154,7 @@ class BitScan {
       const std::size_t first = number / pieces * group;
       const std::size_t n = std::min(group, count - first);
       for (std::size_t i = 0; i < n; ++i) begin(scratch.tops[i]);
+      scratch.luck.assign(kGroup, SumLuck());
       const auto count_rows = [&](const BitChunk& chunk) {
         done.fetch_add(std::uint64_t{n} * chunk.blocks * kBitBlock, std::memory_order_relaxed);
         if (!small) ticker.poll();
@@ -218,50 +249,145 @@ class BitScan {
     }
   }
 
-  /// Lets n <= kBitTile queries look at a chunk.
+  /// Lets n <= kBitTile queries look at a chunk. A first one is cut into growing parts: the bars
+  /// that its first rows give spare most of the others.
   void look(const BitChunk& chunk, std::size_t first, std::size_t n, NearestBits* tops,
             Scratch& scratch) const {
+    const bool bare = std::any_of(tops, tops + n, [](const NearestBits& top) {
+      return top.cut().distance == kInfinity;
+    });
+    if (!bare) {
+      look_at(chunk, first, n, tops, scratch);
+      return;
+    }
+    BitChunk part = chunk;
+    part.blocks = 2;
+    for (std::uint32_t at = 0; at < chunk.blocks; at += part.blocks, part.blocks = at) {
+      part.first = chunk.first + at;
+      part.blocks = std::min(part.blocks, chunk.blocks - at);
+      look_at(part, first, n, tops, scratch);
+    }
+  }
+
+  void look_at(const BitChunk& chunk, std::size_t first, std::size_t n, NearestBits* tops,
+               Scratch& scratch) const {
     const BitSegment& segment = *plan_.at().parts[chunk.part].segment;
-    BitTile tile;
-    NearestBits* asking[kBitTile];
-    std::uint32_t bits[kBitTile];
+    Asking asking[kBitTile];
     std::size_t used = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t q = queries_.order[first + i];
       const std::uint32_t own = queries_.counts.empty() ? 0 : queries_.counts[q];
       std::uint32_t bar = 0;
-      if (!(metric_ == BitMetric::kHamming ? below(tops[i], bar)
-                                           : needed(tops[i], own, chunk.bits, bar))) {
-        continue;
+      if (metric_ == BitMetric::kHamming ? below(tops[i], bar)
+                                         : needed(tops[i], own, chunk.bits, bar)) {
+        const auto place = static_cast<std::size_t>(&tops[i] - scratch.tops.data());
+        asking[used++] = {queries_.query(q),
+                          queries_.sums.data() + q * queries_.summed,
+                          own,
+                          bar,
+                          &tops[i],
+                          &scratch.luck[place]};
       }
-      tile.query[used] = queries_.query(q);
-      tile.bar[used] = bar;
-      tile.rows[used] = scratch.rows.data() + used * most_rows_;
-      tile.counts[used] = scratch.counts.data() + used * most_rows_;
-      asking[used] = &tops[i];
-      bits[used++] = own;
     }
     if (used == 0) return;
-    const kernels::BitKernels& family = *kernels::active().bits;
-    const auto scan =
-        metric_ == BitMetric::kHamming ? family.hamming_below : family.common_from;
     plan_.each_run(chunk, [&](std::uint32_t block, std::uint32_t blocks) {
-      scan(segment.codes.data() + block * kernels::bit_block_bytes(segment.words), blocks,
-           segment.words, used, &tile);
-      for (std::size_t i = 0; i < used; ++i) {
-        for (std::uint32_t f = 0; f < tile.found[i]; ++f) {
-          const std::uint64_t row = std::uint64_t{block} * kBitBlock + tile.rows[i][f];
-          if (row >= segment.rows) break;  // the places an incomplete block has left
-          const auto at = static_cast<std::uint32_t>(row);
-          if (!plan_.shown(chunk.part, at)) continue;
-          const std::uint32_t count = tile.counts[i][f];
-          asking[i]->push(metric_ == BitMetric::kHamming
-                              ? static_cast<float>(count)
-                              : jaccard(bits[i], segment.count(at), count),
-                          segment.id(at));
-        }
+      if (segment.sums.size() == 0) {
+        compare(chunk.part, block, blocks, asking, used, scratch);
+      } else {
+        sift(chunk.part, block, blocks, asking, used, scratch);
       }
     });
+  }
+
+  /// By their sums, finds the blocks that a query has to look at.
+  void sift(std::size_t part, std::uint32_t block, std::uint32_t blocks, const Asking* asking,
+            std::size_t n, Scratch& scratch) const {
+    const BitSegment& segment = *plan_.at().parts[part].segment;
+    const std::size_t summed = queries_.summed;
+    Asking all[kBitTile];  // those that look at every block, side by side
+    Asking some[kBitTile];
+    std::size_t many = 0;
+    std::size_t few = 0;
+    BitTile tile;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (asking[i].luck->skip != 0) {
+        --asking[i].luck->skip;
+        all[many++] = asking[i];
+        continue;
+      }
+      tile.query[few] = asking[i].sums;
+      tile.bar[few] = asking[i].bar;
+      tile.rows[few] = scratch.rows.data() + (kBitTile + few) * most_rows_;
+      tile.counts[few] = scratch.counts.data() + (kBitTile + few) * most_rows_;
+      some[few++] = asking[i];
+    }
+    if (few != 0) {
+      kernels::active().bits->least_from(
+          segment.sums.data() + block * kernels::bit_block_bytes(summed), blocks, summed, few,
+          &tile);
+    }
+    for (std::size_t i = 0; i < few; ++i) {
+      if (kWorthSums * tile.found[i] < blocks) {
+        some[i].luck->pause = 1;
+        continue;
+      }
+      // Blocks one by one cost more than they spare.
+      some[i].luck->skip = some[i].luck->pause;
+      some[i].luck->pause = std::min(2 * some[i].luck->pause, kLongestPause);
+      all[many++] = some[i];
+      tile.found[i] = 0;
+    }
+    if (many != 0) compare(part, block, blocks, all, many, scratch);
+    const std::size_t block_bytes = kernels::bit_block_bytes(segment.words);
+    for (std::size_t i = 0; i < few; ++i) {
+      std::uint32_t last = kNoRow;
+      for (std::uint32_t f = 0; f < tile.found[i]; ++f) {
+        const auto next = static_cast<std::uint32_t>(tile.rows[i][f] / kBitBlock);
+        if (next == last) continue;
+        last = next;
+        // No pattern that the processor could foresee.
+        prefetch_bytes(segment.codes.data() + (block + next) * block_bytes, block_bytes);
+      }
+    }
+    for (std::size_t i = 0; i < few; ++i) {
+      for (std::uint32_t f = 0; f < tile.found[i];) {
+        const std::uint32_t from = tile.rows[i][f] / kBitBlock;
+        std::uint32_t to = from + 1;
+        for (++f; f < tile.found[i] && tile.rows[i][f] / kBitBlock <= to; ++f) {
+          to = tile.rows[i][f] / kBitBlock + 1;
+        }
+        compare(part, block + from, to - from, some + i, 1, scratch);
+      }
+    }
+  }
+
+  void compare(std::size_t part, std::uint32_t block, std::uint32_t blocks, const Asking* asking,
+               std::size_t n, Scratch& scratch) const {
+    const BitSegment& segment = *plan_.at().parts[part].segment;
+    const bool hamming = metric_ == BitMetric::kHamming;
+    BitTile tile;
+    for (std::size_t i = 0; i < n; ++i) {
+      tile.query[i] = asking[i].query;
+      tile.bar[i] = asking[i].bar;
+      tile.rows[i] = scratch.rows.data() + i * most_rows_;
+      tile.counts[i] = scratch.counts.data() + i * most_rows_;
+    }
+    const kernels::BitKernels& family = *kernels::active().bits;
+    const auto scan = hamming ? family.hamming_below : family.common_from;
+    scan(segment.codes.data() + block * kernels::bit_block_bytes(segment.words), blocks,
+         segment.words, n, &tile);
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::uint32_t f = 0; f < tile.found[i]; ++f) {
+        const std::uint64_t row = std::uint64_t{block} * kBitBlock + tile.rows[i][f];
+        if (row >= segment.rows) break;  // the places an incomplete block has left
+        const auto at = static_cast<std::uint32_t>(row);
+        if (!plan_.shown(part, at)) continue;
+        const std::uint32_t count = tile.counts[i][f];
+        const float distance = hamming ? static_cast<float>(count)
+                                       : jaccard(asking[i].bits, segment.count(at), count);
+        asking[i].top->push(distance, segment.id(at));
+      }
+    }
   }
 
   /// The bar of hamming_below; false if nothing can pass.

@@ -61,6 +61,18 @@ void BitSegment::read(std::uint32_t row, std::uint64_t* out) const noexcept {
   }
 }
 
+void sum_bits(const std::uint64_t* row, std::size_t words, std::uint64_t* out) noexcept {
+  for (std::size_t w = 0; w < words; ++w) {
+    std::uint64_t x = row[w];
+    x -= (x >> 1) & 0x5555555555555555ull;
+    x = (x & 0x3333333333333333ull) + ((x >> 2) & 0x3333333333333333ull);
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0Full;
+    const std::uint64_t ones = (x * 0x0101010101010101ull) >> 56;
+    if (w % 8 == 0) out[w / 8] = 0;
+    out[w / 8] |= ones << (w % 8 * 8);
+  }
+}
+
 void read_bits(const VectorsView& rows, std::size_t r, std::size_t words, std::uint64_t* out) {
   out[words - 1] = 0;
   const std::byte* from = row_start(rows, r);
@@ -170,13 +182,27 @@ std::shared_ptr<const BitSegment> make_segment(std::vector<BitOrigin>& origins,
       spans[s].most = counts[std::min<std::size_t>(rows, (s + 1) * kSpanRows) - 1];
     }
   }
-  const std::size_t block_bytes = kernels::bit_block_bytes(words);
-  made->codes = Buffer::allocate(made->block_count() * block_bytes);
+  made->codes = Buffer::allocate(made->block_count() * kernels::bit_block_bytes(words));
   std::byte* const codes = made->codes.mutable_data();
+  const std::size_t summed = sum_words(words, metric);
+  std::byte* sums = nullptr;
+  if (summed != 0) {
+    made->sums = Buffer::allocate(made->block_count() * kernels::bit_block_bytes(summed));
+    sums = made->sums.mutable_data();
+  }
+  const auto put = [](const std::vector<std::uint64_t>& from, std::size_t count, std::size_t i,
+                      std::byte* blocks) {
+    std::byte* to = blocks + i / kBitBlock * kernels::bit_block_bytes(count) +
+                    i % kBitBlock * sizeof(std::uint64_t);
+    for (std::size_t w = 0; w < count; ++w) {
+      std::memcpy(to + w * kBitBlock * sizeof(std::uint64_t), &from[w], sizeof(std::uint64_t));
+    }
+  };
   parallel_for(
       made->block_count(), kBlockGrain, run,
       [&](std::size_t begin, std::size_t end, unsigned) {
         std::vector<std::uint64_t> row(words);
+        std::vector<std::uint64_t> row_sums(summed);
         const std::size_t last = std::min(rows, end * kBitBlock);
         for (std::size_t i = begin * kBitBlock; i < last; ++i) {
           const BitOrigin& from = origins[i];
@@ -185,11 +211,10 @@ std::shared_ptr<const BitSegment> make_segment(std::vector<BitOrigin>& origins,
           } else {
             read_bits(added, from.row, words, row.data());
           }
-          std::byte* to = codes + i / kBitBlock * block_bytes +
-                          i % kBitBlock * sizeof(std::uint64_t);
-          for (std::size_t w = 0; w < words; ++w) {
-            std::memcpy(to + w * kBitBlock * sizeof(std::uint64_t), &row[w],
-                        sizeof(std::uint64_t));
+          put(row, words, i, codes);
+          if (summed != 0) {
+            sum_bits(row.data(), words, row_sums.data());
+            put(row_sums, summed, i, sums);
           }
         }
         if (done != nullptr) {

@@ -23,6 +23,11 @@ constexpr std::uint32_t kSpanRows = 256;  ///< of one entry of BitSegment::spans
 
 constexpr std::size_t bit_words(std::size_t dim) noexcept { return (dim + 63) / 64; }
 constexpr std::size_t bit_bytes(std::size_t dim) noexcept { return (dim + 7) / 8; }
+constexpr std::size_t kSumWords = 4;
+/// Words that the sums of a row take; 0 where there are none.
+constexpr std::size_t sum_words(std::size_t words, BitMetric metric) noexcept {
+  return metric == BitMetric::kJaccard && words >= kSumWords ? (words + 7) / 8 : 0;
+}
 constexpr std::uint64_t spans_of(std::uint64_t rows) noexcept {
   return (rows + kSpanRows - 1) / kSpanRows;
 }
@@ -45,6 +50,9 @@ struct BitSegment {
   Buffer counts;  ///< u32 x rows: bits of each; Jaccard only
   Buffer order;   ///< u32 x rows: rows by ascending id; Jaccard only
   Buffer spans;   ///< BitSpan x spans; Jaccard only
+  /// Jaccard, rows of kSumWords and more: bits of each word, a byte each, eight of them as a word,
+  /// in blocks as the codes. Reading these eighths of the codes spares reading most of them.
+  Buffer sums;
   std::int64_t least_id = 0;
   std::int64_t most_id = 0;
 
@@ -95,6 +103,8 @@ std::uint32_t most_segment_rows(std::size_t words) noexcept;
 void check_bits(const VectorsView& rows, const char* array, std::size_t dim, const RunOptions& run);
 /// Packed row r as words.
 void read_bits(const VectorsView& rows, std::size_t r, std::size_t words, std::uint64_t* out);
+/// Bits of each word, as BitSegment::sums has them: (words + 7) / 8 words.
+void sum_bits(const std::uint64_t* row, std::size_t words, std::uint64_t* out) noexcept;
 /// Bits set in each row.
 std::vector<std::uint32_t> count_bits(const VectorsView& rows, std::size_t words,
                                       const RunOptions& run);

@@ -9,8 +9,9 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::int64_t kAnyId = std::numeric_limits<std::int64_t>::max();
-// With a histogram only ties can pile up.
-constexpr std::size_t kSlack = 32;
+// Without a histogram the bar falls each time that so many more have come; with one, only ties can
+// pile up.
+constexpr std::size_t kSlack = 8;
 constexpr std::size_t kCountedSlack = 1024;
 
 }  // namespace

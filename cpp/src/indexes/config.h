@@ -34,8 +34,8 @@ void write_codec(const CodecSpec& spec, storage::Json::Object& config);
 /// One section for each array; the arrays must outlive the sections.
 void write_learned(const std::vector<quantizers::Learned>& learned,
                    std::vector<storage::SectionSource>& sections);
-/// The arrays that a codec of this spec learns, checked. Throws FormatError. Names of sections begin
-/// with `prefix`.
+/// The arrays that a codec of this spec learns, checked. Throws FormatError. Names of sections
+/// begin with `prefix`.
 std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSpec& spec,
                                               std::size_t dim, const std::string& prefix = {});
 /// Codec::restore, whose refusals become a FormatError of this file.

@@ -19,7 +19,9 @@ using quantizers::BlockQuery;
 using quantizers::kBlockRows;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr std::size_t kChunk = 32;  // blocks scored before the best are picked: 4 KiB of scores
+// Blocks scored before the best are picked. While they are, nothing is asked of memory: from there,
+// 32 take 1.3 ns a row of 64 nibbles, 16 take 1.03 and 8 take 1.05; from cache 0.83, 0.83, 0.89.
+constexpr std::size_t kChunk = 16;
 constexpr std::size_t kSharedBytes = std::size_t{128} << 10;  // of codes that several queries share
 constexpr std::size_t kLine = 64;
 

@@ -11,17 +11,21 @@ constexpr std::size_t kAdcEntries = 256;
 /// A query against rows of bytes, each of which chooses an entry of a table of its own (asymmetric
 /// distance computation: Jegou, Douze & Schmid, TPAMI 33(1), 2011).
 struct AdcQuery {
-  const float* tables;  ///< kAdcEntries floats for each byte of a row, one table after the other
-  float bias;
-  float floor;  ///< no score is less; -inf where scores have no end
+  /// kAdcEntries floats for each byte of a row, one table after the other.
+  const float* tables = nullptr;
+  float bias = 0.0f;
+  float floor = 0.0f;  ///< no score is less; -inf where scores have no end
+  /// Null, or 256 factors: byte gain_at of a row chooses what bias + sum is multiplied by.
+  const float* gains = nullptr;
+  std::size_t gain_at = 0;
 };
 
 /// The same bits at every level: each sum has one order, and products are rounded before they are
 /// added.
 struct AdcKernels {
-  /// query: const AdcQuery*; dim: bytes of a row. out[i] = max(floor, bias + sum of
-  /// tables[j][byte j of row i]); byte j is added to sum j % 4, and the four are joined as
-  /// (0 + 1) + (2 + 3).
+  /// query: const AdcQuery*; dim: bytes of a row that choose. out[i] = max(floor, gain * (bias +
+  /// sum of tables[j][byte j of row i])); byte j is added to sum j % 4, and the four are joined
+  /// as (0 + 1) + (2 + 3).
   ScoreBlock block;
   ScoreIds ids;
   /// One table, by Rank: out[e] = sum of (query[d] - columns[d * entries + e])^2, or minus the sum

@@ -24,11 +24,14 @@ struct TableOp {
     }
   }
 
-  static VICINAL_INLINE void finish(const void* query, const std::byte* const*, const Sum* sums,
-                                    float* out) noexcept {
+  static VICINAL_INLINE void finish(const void* query, const std::byte* const* rows,
+                                    const Sum* sums, float* out) noexcept {
     const AdcQuery& q = *static_cast<const AdcQuery*>(query);
     for (std::size_t j = 0; j < kGroup; ++j) {
-      const float score = q.bias + sums[j];
+      float score = q.bias + sums[j];
+      if (q.gains != nullptr) {
+        score *= q.gains[static_cast<std::uint8_t>(rows[j][q.gain_at])];
+      }
       out[j] = score < q.floor ? q.floor : score;
     }
   }

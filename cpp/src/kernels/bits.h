@@ -30,7 +30,7 @@ struct BitTile {
 
 using CountRows = void (*)(const std::byte* query, const std::byte* rows, std::size_t stride,
                            std::size_t n, std::size_t bytes, std::uint32_t* out) noexcept;
-/// n: blocks. queries: 1 to kBitTile of the tile's.
+/// n: blocks, possibly 0. queries: 1 to kBitTile of the tile's.
 using ScanBlocks = void (*)(const std::byte* blocks, std::size_t n, std::size_t words,
                             std::size_t queries, BitTile* tile) noexcept;
 
@@ -39,6 +39,9 @@ struct BitKernels {
   CountRows common_rows;      ///< out[i] = popcount(query & row i)
   ScanBlocks hamming_below;   ///< finds rows with popcount(query ^ row) < bar
   ScanBlocks common_from;     ///< finds rows with popcount(query & row) >= bar
+  /// Words are eight small numbers, each at most 64; finds rows where the sum of the smaller ones,
+  /// of the query's and the row's, is >= bar. Of popcounts of parts: no fewer than are in common.
+  ScanBlocks least_from;
   /// out[i] = sum of query[64 w + b] over the bits b (lowest first) set in word w of row i. Sixteen
   /// partial sums, position modulo 16, and halves added: the same bits on every level.
   void (*sum_set)(const float* query, const std::byte* rows, std::size_t stride, std::size_t n,

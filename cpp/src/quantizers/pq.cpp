@@ -96,6 +96,20 @@ void score_blocks(const void* scan, const std::byte* blocks, std::size_t count, 
   score_nibbles(*static_cast<const NibbleScan*>(scan), blocks, count, out);
 }
 
+// The length of all vectors, 0 if some differ by more than a hundredth.
+float common_length(MatrixView<const float> sample) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  for (std::size_t r = 0; r < sample.rows(); ++r) {
+    double square = 0;
+    for (std::size_t d = 0; d < sample.cols(); ++d) {
+      square += double{sample.row(r)[d]} * sample.row(r)[d];
+    }
+    least = std::min(least, square);
+    most = std::max(most, square);
+  }
+  return most <= 1.02 * least ? static_cast<float>(std::sqrt(0.5 * (least + most))) : 0.0f;
+}
+
 // ---- Score-aware codebooks
 
 // The step of one centroid that lowers the loss of its rows most, all else as it is: the solution
@@ -317,9 +331,12 @@ void PqBooks::nearest_in_score(float weight, const float* rows, std::size_t stri
 
 // ---- The codec
 
-PqCodec::PqCodec(const CodecSpec& spec, Metric metric, std::shared_ptr<const PqBooks> books)
-    : Codec(spec, books->dim(), metric, row_bytes(spec)), books_(std::move(books)) {
-  if (!nibbles()) return;
+PqCodec::PqCodec(const CodecSpec& spec, Metric metric, float length,
+                 std::shared_ptr<const PqBooks> books)
+    : Codec(spec, books->dim(), metric, row_bytes(spec)),
+      books_(std::move(books)),
+      length_(length) {
+  if (!nibbles() || by_length()) return;
   const auto table = kernels::active().adc->table[rank_of(metric)];
   symmetric_.resize(books_->parts() * kAdcEntries);
   for (std::size_t part = 0; part < books_->parts(); ++part) {
@@ -331,11 +348,13 @@ PqCodec::PqCodec(const CodecSpec& spec, Metric metric, std::shared_ptr<const PqB
   }
 }
 
-std::vector<Learned> PqCodec::learned() const { return {{"codebooks", books_->codebooks()}}; }
+std::vector<Learned> PqCodec::learned() const {
+  return {{"codebooks", books_->codebooks()}, {"length", {length_}}};
+}
 
 std::shared_ptr<const Codec> PqCodec::for_metric(Metric other) const {
   check_metric(spec(), other);
-  return std::make_shared<PqCodec>(spec(), other, books_);
+  return std::make_shared<PqCodec>(spec(), other, length_, books_);
 }
 
 std::size_t PqCodec::code(const std::byte* row, std::size_t part) const noexcept {
@@ -382,37 +401,41 @@ void PqCodec::decode(const std::byte* rows, std::size_t n, float* out,
   }
 }
 
-void PqCodec::part_tables(const float* query, float* out) const noexcept {
+float PqCodec::part_tables(const float* query, float* out) const noexcept {
   const auto table = kernels::active().adc->table[rank_of(metric())];
   const std::size_t entries = books_->entries();
   for (std::size_t part = 0; part < books_->parts(); ++part) {
     table(query + books_->first(part), books_->columns(part), books_->width(part), entries,
           out + part * entries);
   }
+  if (!by_length()) return 0.0f;
+  double square = 0;
+  for (std::size_t d = 0; d < dim(); ++d) square += double{query[d]} * query[d];
+  const auto norm = static_cast<float>(std::sqrt(square));
+  const float scale = norm / length_;
+  const float* half_norms = books_->half_norms(0);
+  for (std::size_t i = 0; i < books_->parts() * entries; ++i) out[i] += scale * half_norms[i];
+  return -0.5f * norm * length_;
 }
 
-void PqCodec::use_tables(const float* tables, Query& out) const {
+void PqCodec::use_tables(const float* tables, float bias, Query& out) const {
   const kernels::AdcKernels& adc = *kernels::active().adc;
   const auto* state = new (out.state().get(sizeof(AdcQuery)))
-      AdcQuery{tables, 0.0f, metric() == Metric::kL2 ? 0.0f : -kInfinity};
+      AdcQuery{tables, bias, metric() == Metric::kL2 ? 0.0f : -kInfinity, nullptr, 0};
   out.use(state, adc.ids, adc.block, stride(), bytes());
 }
 
 void PqCodec::prepare(const float* query, Precision, Query& out) const {
   // The query may lie in out.row().
   float* tables = out.values().get(bytes() * kAdcEntries + (nibbles() ? 16 * spec().parts : 0));
-  if (nibbles()) {
-    float* narrow = tables + bytes() * kAdcEntries;
-    part_tables(query, narrow);
-    pair_tables(narrow, books_->parts(), tables);
-  } else {
-    part_tables(query, tables);
-  }
-  use_tables(tables, out);
+  float* narrow = tables + bytes() * kAdcEntries;
+  const float bias = part_tables(query, nibbles() ? narrow : tables);
+  if (nibbles()) pair_tables(narrow, books_->parts(), tables);
+  use_tables(tables, bias, out);
 }
 
 void PqCodec::prepare_row(const std::byte* row, Query& out) const {
-  if (!nibbles()) {
+  if (symmetric_.empty()) {
     float* own = out.row().get(dim());
     decode(row, 1, own, dim());
     prepare(own, Precision::kExact, out);
@@ -425,7 +448,7 @@ void PqCodec::prepare_row(const std::byte* row, Query& out) const {
                 16 * sizeof(float));
   }
   pair_tables(narrow, books_->parts(), tables);
-  use_tables(tables, out);
+  use_tables(tables, 0.0f, out);
 }
 
 float PqCodec::twin_limit(const std::byte*) const noexcept {
@@ -456,13 +479,14 @@ void PqCodec::unpack(const std::byte* block, std::size_t place, std::byte* row) 
 void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   const std::size_t parts = books_->parts();
   float* tables = out.values().get(16 * parts);
-  part_tables(query, tables);
+  const float bias = part_tables(query, tables);
   std::uint8_t* rounded = out.tables().get(nibble_table_bytes(parts));
   NibbleScan scan;
   scan.tables = rounded;
   scan.nibbles = parts;
   scan.block_bytes = block_bytes();
   scan.scale = round_tables(tables, parts, rounded);
+  scan.scale.offset += bias;
   out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks);
 }
 
@@ -471,7 +495,7 @@ void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
 std::vector<std::pair<std::string, std::size_t>> learns_pq(const CodecSpec& spec,
                                                            std::size_t dim) {
   check_spec(spec, dim);
-  return {{"codebooks", entries_of(spec) * dim}};
+  return {{"codebooks", entries_of(spec) * dim}, {"length", 1}};
 }
 
 std::shared_ptr<const Codec> restore_pq(const CodecSpec& spec, std::size_t dim, Metric metric,
@@ -479,7 +503,7 @@ std::shared_ptr<const Codec> restore_pq(const CodecSpec& spec, std::size_t dim, 
   check_learned(learned, learns_pq(spec, dim), "pq");
   check_metric(spec, metric);
   return std::make_shared<PqCodec>(
-      spec, metric,
+      spec, metric, learned[1].values[0],
       std::make_shared<const PqBooks>(dim, spec.parts, entries_of(spec),
                                       std::move(learned[0].values)));
 }
@@ -512,7 +536,9 @@ std::shared_ptr<const Codec> train_pq(const CodecSpec& spec, std::size_t dim, Me
     codebooks = fit_to_scores(
         std::make_unique<PqBooks>(dim, parts, entries, std::move(codebooks)), sample, run);
   }
-  return restore_pq(spec, dim, metric, {{"codebooks", std::move(codebooks)}});
+  return restore_pq(spec, dim, metric,
+                    {{"codebooks", std::move(codebooks)},
+                     {"length", {aware ? 0.0f : common_length(sample)}}});
 }
 
 }  // namespace vicinal::quantizers

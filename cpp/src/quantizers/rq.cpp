@@ -99,17 +99,38 @@ struct Training {
   }
 };
 
+// Rows drawn one from each of 256 runs, moved most of the way to the mean. What is left over after a
+// few levels is noise in many dimensions: of centroids that are such rows themselves, the shortest
+// would be nearest to nearly all.
+void start_near_mean(const float* rows, std::size_t n, std::size_t dim, std::uint64_t seed,
+                     float* start) {
+  constexpr float kShare = 0.25f;
+  std::vector<double> sum(dim);
+  for (std::size_t r = 0; r < n; ++r) {
+    for (std::size_t d = 0; d < dim; ++d) sum[d] += double{rows[r * dim + d]};
+  }
+  for (std::size_t k = 0; k < kEntries; ++k) {
+    const std::size_t begin = k * n / kEntries, end = (k + 1) * n / kEntries;
+    const float* row = rows + (begin + random_below(end - begin, seed, 0, k)) * dim;
+    for (std::size_t d = 0; d < dim; ++d) {
+      const auto mean = static_cast<float>(sum[d] / static_cast<double>(n));
+      start[k * dim + d] = mean + kShare * (row[d] - mean);
+    }
+  }
+}
+
 // Codebooks one after the other, each by k-means of what the best paths through those before it
 // leave over.
 void learn_levels(Training& t, std::uint64_t seed, const RunOptions& run, std::size_t steps) {
   // A codebook will be fitted to all rows afterwards; 160 rows a centroid are enough to begin with.
   constexpr std::size_t kMeansRows = 160 * kEntries;
-  constexpr std::uint32_t kIterations = 10;
+  constexpr std::uint32_t kIterations = 20;
   const std::size_t n = t.sample.rows(), dim = t.dim;
   const std::size_t some = std::min(n, kMeansRows);
   std::vector<RqEncoder::Path> paths(n * t.beam);
   std::vector<std::uint32_t> counts(n);
   std::vector<float> own(some * dim);
+  std::vector<float> start(kEntries * dim);
   parallel_for(n, kRowsAtOnce, step_of(run, 0, steps, n),
                [&](std::size_t begin, std::size_t end, unsigned) { t.centre(begin, end); });
   for (std::size_t level = 0; level < t.levels; ++level) {
@@ -131,11 +152,12 @@ void learn_levels(Training& t, std::uint64_t seed, const RunOptions& run, std::s
         }
       }
     });
+    start_near_mean(own.data(), some, dim, random_u64(seed, 2, level), start.data());
     KMeansParams params;
     params.clusters = kEntries;
-    params.start = KMeansStart::kRandom;
+    params.start = KMeansStart::kGiven;
+    params.first = MatrixView<const float>(start.data(), kEntries, dim);
     params.iterations = kIterations;
-    params.seed = random_u64(seed, 2, level);
     const KMeansResult found =
         kmeans(MatrixView<const float>(own.data(), some, dim), params, step);
     std::copy(found.centroids.begin(), found.centroids.end(), t.codebook(level));
@@ -205,26 +227,48 @@ void encode_sample(Training& t, const RunOptions& step) {
                });
 }
 
-// 256 values for ||y - mean||^2, ascending.
-std::vector<float> learn_norms(const Training& t, std::uint64_t seed, const RunOptions& step) {
+// What the last byte of a row is about; rq.h says why. left: x - y.
+struct Lengths {
+  float norm;
+  float gain;
+};
+Lengths lengths_of(const float* x, const float* mean, const float* left, std::size_t dim) {
+  double norm = 0, error = 0, whole = 0, own = 0;
+  for (std::size_t d = 0; d < dim; ++d) {
+    const double y = double{x[d]} - left[d], centred = y - mean[d];
+    norm += centred * centred;
+    error += double{left[d]} * left[d];
+    whole += double{x[d]} * x[d];
+    own += y * y;
+  }
+  const double gain = own > 0 ? std::sqrt(whole / own) : 1.0;
+  return {static_cast<float>(norm + 0.5 * error),
+          static_cast<float>(std::min(2.0, std::max(0.5, gain)))};
+}
+
+// 256 values for each, ascending.
+std::pair<std::vector<float>, std::vector<float>> learn_lengths(const Training& t,
+                                                                std::uint64_t seed,
+                                                                const RunOptions& step) {
   const std::size_t n = t.sample.rows();
-  std::vector<float> norms(n);
+  std::vector<float> norms(n), gains(n);
   parallel_for(n, kRowsAtOnce, step, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r) {
-      double sum = 0;
-      for (std::size_t d = 0; d < t.dim; ++d) {
-        const double y = double{t.sample.row(r)[d]} - t.mean[d] - t.left[r * t.dim + d];
-        sum += y * y;
-      }
-      norms[r] = static_cast<float>(sum);
+      const Lengths found =
+          lengths_of(t.sample.row(r), t.mean.data(), t.left.data() + r * t.dim, t.dim);
+      norms[r] = found.norm;
+      gains[r] = found.gain;
     }
   });
-  KMeansParams params;
-  params.clusters = kEntries;
-  params.seed = random_u64(seed, 3, 0);
-  KMeansResult found = kmeans(MatrixView<const float>(norms.data(), n, 1), params, step);
-  std::sort(found.centroids.begin(), found.centroids.end());
-  return found.centroids;
+  const auto values_for = [&](const std::vector<float>& all, std::uint64_t number) {
+    KMeansParams params;
+    params.clusters = kEntries;
+    params.seed = random_u64(seed, 3, number);
+    KMeansResult found = kmeans(MatrixView<const float>(all.data(), n, 1), params, step);
+    std::sort(found.centroids.begin(), found.centroids.end());
+    return std::move(found.centroids);
+  };
+  return {values_for(norms, 0), values_for(gains, 1)};
 }
 
 }  // namespace
@@ -376,12 +420,14 @@ void RqEncoder::encode(const float* codebooks, std::size_t beam, float* rows, st
 // ---- What was learned
 
 RqBooks::RqBooks(std::size_t dim, std::size_t levels, std::vector<float> mean,
-                 std::vector<float> codebooks, std::vector<float> norms)
+                 std::vector<float> codebooks, std::vector<float> norms,
+                 std::vector<float> gains)
     : dim_(dim),
       levels_(levels),
       mean_(std::move(mean)),
       codebooks_(std::move(codebooks)),
       norms_(std::move(norms)),
+      gains_(std::move(gains)),
       columns_(Buffer::allocate(codebooks_.size() * sizeof(float))) {
   auto* columns = reinterpret_cast<float*>(columns_.mutable_data());
   for (std::size_t level = 0; level < levels; ++level) {
@@ -410,11 +456,14 @@ const RqEncoder& RqBooks::encoder() const {
 // ---- The codec
 
 RqCodec::RqCodec(const CodecSpec& spec, Metric metric, std::shared_ptr<const RqBooks> books)
-    : Codec(spec, books->dim(), metric, spec.parts + (metric == Metric::kL2 ? 1u : 0u)),
+    : Codec(spec, books->dim(), metric, spec.parts + std::size_t{1}),
       books_(std::move(books)) {}
 
 std::vector<Learned> RqCodec::learned() const {
-  return {{"mean", books_->mean()}, {"codebooks", books_->codebooks()}, {"norms", books_->norms()}};
+  return {{"mean", books_->mean()},
+          {"codebooks", books_->codebooks()},
+          {"norms", books_->norms()},
+          {"gains", books_->gains()}};
 }
 
 std::shared_ptr<const Codec> RqCodec::for_metric(Metric other) const {
@@ -438,15 +487,11 @@ void RqCodec::encode(const float* rows, std::size_t in_stride, std::size_t n, st
       std::byte* row = out + (begin + r) * stride();
       std::memset(row, 0, stride());
       std::memcpy(row, codes.data() + r * levels, levels);
-      if (metric() != Metric::kL2) continue;
-      double norm = 0;
-      for (std::size_t d = 0; d < dim(); ++d) {
-        const double y = double{rows[(begin + r) * in_stride + d]} - books_->mean()[d] -
-                         left[r * dim() + d];
-        norm += y * y;
-      }
-      row[levels] =
-          static_cast<std::byte>(nearest_value(books_->norms(), static_cast<float>(norm)));
+      const Lengths found = lengths_of(rows + (begin + r) * in_stride, books_->mean().data(),
+                                       left.data() + r * dim(), dim());
+      row[levels] = static_cast<std::byte>(metric() == Metric::kL2
+                                               ? nearest_value(books_->norms(), found.norm)
+                                               : nearest_value(books_->gains(), found.gain));
     }
   }
 }
@@ -462,6 +507,9 @@ void RqCodec::decode(const std::byte* rows, std::size_t n, float* out,
                               (level * kEntries + static_cast<std::size_t>(row[level])) * dim();
       for (std::size_t d = 0; d < dim(); ++d) to[d] += centroid[d];
     }
+    if (metric() == Metric::kL2) continue;
+    const float gain = books_->gains()[static_cast<std::size_t>(row[books_->levels()])];
+    for (std::size_t d = 0; d < dim(); ++d) to[d] *= gain;
   }
 }
 
@@ -471,7 +519,7 @@ void RqCodec::prepare(const float* query, Precision, Query& out) const {
   const std::size_t levels = books_->levels();
   float* tables = out.values().get(bytes() * kEntries + dim());
   float* q = tables + bytes() * kEntries;
-  // ||q - mean||^2 - 2 <q - mean, y - mean> + ||y - mean||^2, or -<q, mean> - <q, y - mean>.
+  // ||q - mean||^2 - 2 <q - mean, y - mean> + norm, or gain * (-<q, mean> - <q, y - mean>).
   double bias = 0;
   for (std::size_t d = 0; d < dim(); ++d) {
     const float centred = query[d] - books_->mean()[d];
@@ -486,8 +534,9 @@ void RqCodec::prepare(const float* query, Precision, Query& out) const {
     std::memcpy(tables + levels * kEntries, books_->norms().data(), kEntries * sizeof(float));
   }
   const auto* state = new (out.state().get(sizeof(AdcQuery)))
-      AdcQuery{tables, static_cast<float>(bias), l2 ? 0.0f : -kInfinity};
-  out.use(state, adc.ids, adc.block, stride(), bytes());
+      AdcQuery{tables, static_cast<float>(bias), l2 ? 0.0f : -kInfinity,
+               l2 ? nullptr : books_->gains().data(), levels};
+  out.use(state, adc.ids, adc.block, stride(), levels + (l2 ? 1 : 0));
 }
 
 // ---- What the factories call
@@ -495,22 +544,26 @@ void RqCodec::prepare(const float* query, Precision, Query& out) const {
 std::vector<std::pair<std::string, std::size_t>> learns_rq(const CodecSpec& spec,
                                                            std::size_t dim) {
   check_spec(spec);
-  return {{"mean", dim}, {"codebooks", spec.parts * kEntries * dim}, {"norms", kEntries}};
+  return {{"mean", dim},
+          {"codebooks", spec.parts * kEntries * dim},
+          {"norms", kEntries},
+          {"gains", kEntries}};
 }
 
 std::shared_ptr<const Codec> restore_rq(const CodecSpec& spec, std::size_t dim, Metric metric,
                                         std::vector<Learned> learned) {
   check_learned(learned, learns_rq(spec, dim), "rq");
-  const std::vector<float>& norms = learned[2].values;
-  if (!std::is_sorted(norms.begin(), norms.end()) || norms[0] < 0) {
-    throw ArgumentError(
-        "learned array \"norms\" of a rq codec is not ascending from 0 or more, as squares are");
+  for (std::size_t i = 2; i < 4; ++i) {
+    const std::vector<float>& values = learned[i].values;
+    if (std::is_sorted(values.begin(), values.end()) && values[0] >= 0) continue;
+    throw ArgumentError("learned array \"" + learned[i].name +
+                        "\" of an rq codec does not ascend from 0 or more, as lengths do");
   }
   return std::make_shared<RqCodec>(
       spec, metric,
       std::make_shared<const RqBooks>(dim, spec.parts, std::move(learned[0].values),
-                                      std::move(learned[1].values),
-                                      std::move(learned[2].values)));
+                                      std::move(learned[1].values), std::move(learned[2].values),
+                                      std::move(learned[3].values)));
 }
 
 std::shared_ptr<const Codec> train_rq(const CodecSpec& spec, std::size_t dim, Metric metric,
@@ -528,12 +581,12 @@ std::shared_ptr<const Codec> train_rq(const CodecSpec& spec, std::size_t dim, Me
     fit_codebooks(t, step);
     encode_sample(t, step);
   }
-  std::vector<float> norms =
-      learn_norms(t, spec.seed, step_of(run, steps - 1, steps, sample.rows()));
+  auto lengths = learn_lengths(t, spec.seed, step_of(run, steps - 1, steps, sample.rows()));
   return restore_rq(spec, dim, metric,
                     {{"mean", std::move(t.mean)},
                      {"codebooks", std::move(t.codebooks)},
-                     {"norms", std::move(norms)}});
+                     {"norms", std::move(lengths.first)},
+                     {"gains", std::move(lengths.second)}});
 }
 
 }  // namespace vicinal::quantizers

@@ -7,9 +7,8 @@ in the command line, 130 stopped by Ctrl-C.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 import typer.core
 
@@ -29,7 +28,7 @@ app = typer.Typer(
 class _OrIndex(typer.core.TyperGroup):
     """Takes what is not the name of a command as the arguments of `index`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0] not in self.commands:
             args = ["index", *args]
         return super().parse_args(ctx, args)

@@ -49,9 +49,7 @@ def codecs(
     rows: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many base vectors.")
     ] = None,
-    most: Annotated[
-        int, typer.Option("--queries", min=1, help="At most so many queries.")
-    ] = 1000,
+    most: Annotated[int, typer.Option("--queries", min=1, help="At most so many queries.")] = 1000,
     key: opts.KeyOption = None,
     threads: opts.ThreadsOption = None,
     form: Annotated[

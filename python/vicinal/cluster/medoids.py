@@ -116,7 +116,7 @@ def kmedoids(
         less, unless given.
     refine : int, optional
         Of "sampling": that many rows are tried in the end as medoids against all rows, 0 to n.
-        As many as `sample_size` unless given; each costs n distances.
+        Twice `sample_size`, or n if that is less, unless given; each costs n distances.
     seed : int
         From 0; the only source of randomness.
     threads : int, optional

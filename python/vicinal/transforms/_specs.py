@@ -243,8 +243,7 @@ class OPQ(TransformSpec):
         self, vectors: Array, queries: Array | None, metric: str, seed: int, threads: int | None
     ) -> Transform:
         out = _out_dim(self.dim, vectors.shape[1])
-        if out < self.parts:
-            raise ArgumentError(f"parts is {self.parts}; there are {out} dimensions to share out")
+        _check_parts(self.parts, out)
         unit = metric == "cosine"
         found = moments(vectors, "vectors", unit=unit, seed=seed)
         values, rows = eigen(found.covariance)
@@ -259,6 +258,11 @@ class OPQ(TransformSpec):
         # A quantizer learns a mean by itself: where nothing is dropped, no offset is needed.
         offset = found.mean if out < vectors.shape[1] else None
         return Transform(turn @ kept, None, offset)
+
+
+def _check_parts(parts: int | None, dim: int) -> None:
+    if parts is not None and parts > dim:
+        raise ArgumentError(f"parts is {parts}; there are {dim} dimensions to share out")
 
 
 def _shared_out(variances: Wide, parts: int) -> npt.NDArray[np.int64]:
@@ -283,17 +287,21 @@ def _shared_out(variances: Wide, parts: int) -> npt.NDArray[np.int64]:
 
 
 def _turned(rows: Wide, turn: Wide, spec: OPQ, threads: int | None) -> Wide:
-    """Train and turn alternately; `turn` is orthogonal and stays so."""
+    """Train and turn alternately; `turn` is orthogonal and stays so. Returns the best there was."""
     from vicinal.codecs import PQ
 
+    best, least = turn, np.inf  # each training finds another optimum, now and then a worse one
     for _ in range(spec.iterations):
         turned = (rows @ turn.T).astype(np.float32)
         codec = PQ(parts=spec.parts, bits=spec.bits).train(turned, threads=threads)
         coded = codec.decode(codec.encode(turned, threads=threads), threads=threads)
+        error = float(((coded - turned) ** 2).sum(dtype=np.float64))
+        if error < least:
+            best, least = turn, error
         # Orthogonal Procrustes: Schoenemann, Psychometrika 31, 1966.
         u, _s, v = np.linalg.svd(coded.astype(np.float64).T @ rows)
         turn = u @ v
-    return turn
+    return best
 
 
 @dataclass(frozen=True)
@@ -306,41 +314,49 @@ class QueryWhitening(TransformSpec):
     Queries become ``L^-1 q``, so that ``<L^-1 q, L^T x> = <q, x>``. It gains where queries are
     unlike the vectors, and next to nothing where they are alike.
 
+    L^T is the symmetric root of H, or, with `parts`, that root turned to the principal directions
+    of what it makes of the vectors, shared out as by :class:`OPQ`. A product quantizer needs that:
+    else directions that are made longer lie across all of its parts, and each spends its code on
+    them. Codes that rotate by themselves need nothing.
+
     Parameters
     ----------
     ridge : float
         Added to H, as a share of its mean eigenvalue: how far to trust the sample. 0 to 1000.
-    root : {"symmetric", "cholesky"}
-        Which L. They differ by a rotation, which codecs of parts or of single dimensions notice.
+    parts : int, optional
+        Of the product quantizer that will stand behind it.
 
     References
     ----------
     The weight H: "A2ATS: Retrieval-Based KV Cache Reduction via Windowed Rotary Position
-    Embedding and Query-Aware Vector Quantization", arXiv 2502.12665, 2025.
+    Embedding and Query-Aware Vector Quantization", arXiv 2502.12665, 2025. The parts: Ge et al.,
+    CVPR 2013.
     """
 
     name: ClassVar[str] = "query-whitening"
 
-    ridge: float = 0.1
-    root: str = "symmetric"
+    ridge: float = 1.0
+    parts: int | None = None
 
     def __post_init__(self) -> None:
         _number(self.ridge, "ridge", 0, 1000)
         object.__setattr__(self, "ridge", float(self.ridge))
-        if self.root not in ("symmetric", "cholesky"):
-            raise ArgumentError(f"root must be 'symmetric' or 'cholesky', got {self.root!r}")
+        if self.parts is not None:
+            object.__setattr__(self, "parts", as_count(self.parts, "parts"))
 
     def _fit(
         self, vectors: Array, queries: Array | None, metric: str, seed: int, threads: int | None
     ) -> Transform:
         self._refuse_l2(metric)
-        weights = _query_weights(self._wanted(queries), metric, seed)
-        data, query = roots(weights, self.ridge)
-        if self.root == "cholesky":
-            # L^T = T^T S with S the symmetric root and T orthogonal; solved rather than inverted.
-            lower = np.linalg.cholesky(data @ data)
-            data, query = lower.T, np.linalg.solve(lower, np.eye(len(lower)))
-        return Transform(data, query)
+        wanted, dim = self._wanted(queries), vectors.shape[1]
+        _check_parts(self.parts, dim)
+        data, query = roots(_query_weights(wanted, metric, seed), self.ridge)
+        if self.parts is None:
+            return Transform(data, query)
+        found = moments(vectors, "vectors", unit=metric == "cosine", seed=seed)
+        values, rows = eigen(data @ found.covariance @ data)
+        rows = rows[_shared_out(values, self.parts)]
+        return Transform(rows @ data, rows @ query)
 
 
 @dataclass(frozen=True)
@@ -366,7 +382,7 @@ class LeanVec(TransformSpec):
     name: ClassVar[str] = "leanvec"
 
     dim: int
-    ridge: float = 0.1
+    ridge: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", as_count(self.dim, "dim"))

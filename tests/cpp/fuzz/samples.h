@@ -131,7 +131,7 @@ inline std::vector<SavedSample> saved_samples() {
   ivf(CodecKind::kSq4, RefineKind::kSq8, Metric::kL2, 11, true, false);
   ivf(CodecKind::kSq8, RefineKind::kFloat32, Metric::kInnerProduct, 6, false, true);
   binary(BitMetric::kHamming, 70, true, false);
-  binary(BitMetric::kJaccard, 41, true, true);
+  binary(BitMetric::kJaccard, 300, true, true);
   out.push_back({"binary-empty", [](const std::string& path) {
                    BinaryIndex(4, BitMetric::kHamming).save(path);
                  }});

@@ -34,9 +34,9 @@ class BinaryFile : public testing::TestWithParam<BitMetric> {
 TEST_P(BinaryFile, RoundTripsBothWays) {
   for (const bool changed : {false, true}) {
     SCOPED_TRACE(changed ? "changed" : "as added");
-    const BitRows rows = varied_bits(700, 77, 1);
-    const BitRows queries = varied_bits(12, 77, 2);
-    BinaryIndex index(77, GetParam());
+    const BitRows rows = varied_bits(700, 333, 1);
+    const BitRows queries = varied_bits(12, 333, 2);
+    BinaryIndex index(333, GetParam());
     index.add(rows.part(0, 500));
     if (changed) {
       const Ids ids{9000, 8000};
@@ -51,7 +51,7 @@ TEST_P(BinaryFile, RoundTripsBothWays) {
     EXPECT_EQ(file_info(path_).metadata, "kept as it is");
     for (const OpenMode mode : {OpenMode::kMap, OpenMode::kLoad}) {
       BinaryIndex back = BinaryIndex::open(path_, mode);
-      EXPECT_EQ(back.dim(), 77u);
+      EXPECT_EQ(back.dim(), 333u);
       EXPECT_EQ(back.metric(), GetParam());
       EXPECT_EQ(back.ids(), index.ids());
       EXPECT_EQ(search(back, queries.view(), 30), search(index, queries.view(), 30));
@@ -94,8 +94,8 @@ TEST_P(BinaryFile, EmptyIndexesToo) {
 // Whatever a byte is changed to, or wherever the file ends: an error or an index that can be
 // searched, never a crash. Rows that are mapped are not checked, so their change goes unseen.
 TEST_P(BinaryFile, DamageIsNeverACrash) {
-  BinaryIndex index(41, GetParam());
-  const BitRows rows = varied_bits(40, 41, 5);
+  BinaryIndex index(260, GetParam());
+  const BitRows rows = varied_bits(40, 260, 5);
   Ids ids(40);
   for (std::size_t i = 0; i < 40; ++i) ids[i] = static_cast<std::int64_t>(i * 7 % 40 + 2);
   index.add(rows.view(), ids.data());

@@ -46,7 +46,7 @@ TEST_P(Adc, BlocksMatchPlainDoubleSumsAtEveryTail) {
     const std::size_t n = bytes % 11, stride = padded(bytes);
     const auto tables = test::guarded_uniform(bytes * kAdcEntries, bytes);
     const auto rows = test::guarded_bytes(n * stride, bytes + 1);
-    const AdcQuery query{tables.data(), 0.25f, -kInfinity};
+    const AdcQuery query{tables.data(), 0.25f, -kInfinity, nullptr, 0};
     test::Guarded<float> got(n), least(n);
     kernel().block(&query, rows.data(), stride, n, bytes, got.data());
     plain().block(&query, rows.data(), stride, n, bytes, least.data());
@@ -67,7 +67,7 @@ TEST_P(Adc, GatheredRowsScoreAsTheyDoInABlock) {
     const std::size_t stride = padded(bytes);
     const auto tables = test::guarded_uniform(bytes * kAdcEntries, bytes);
     const auto rows = test::guarded_bytes(kStored * stride, bytes + 1);
-    const AdcQuery query{tables.data(), -1.5f, -kInfinity};
+    const AdcQuery query{tables.data(), -1.5f, -kInfinity, nullptr, 0};
     float block[kStored];
     kernel().block(&query, rows.data(), stride, kStored, bytes, block);
     for (std::size_t n = 0; n <= 13; ++n) {
@@ -91,17 +91,36 @@ TEST_P(Adc, NoScoreIsBelowTheFloor) {
   for (std::size_t e = 0; e < kAdcEntries; ++e) tables[e] = static_cast<float>(e) - 100;
   std::vector<std::byte> rows(5 * 16);
   for (std::size_t r = 0; r < 5; ++r) rows[r * 16] = static_cast<std::byte>(98 + r);
-  const AdcQuery query{tables.data(), 0.0f, 0.0f};
+  const AdcQuery query{tables.data(), 0.0f, 0.0f, nullptr, 0};
   float got[5];
   kernel().block(&query, rows.data(), 16, 5, 16, got);
   const float want[5] = {0, 0, 0, 1, 2};
   for (std::size_t r = 0; r < 5; ++r) EXPECT_EQ(got[r], want[r]) << r;
 }
 
+TEST_P(Adc, AByteOfTheRowChoosesItsGain) {
+  constexpr std::size_t kBytes = 16, kStride = 32, kRows = 7;
+  const auto tables = test::guarded_uniform(kBytes * kAdcEntries, 1);
+  const auto gains = test::guarded_uniform(kAdcEntries, 2, 0.5f, 2.0f);
+  const auto rows = test::guarded_bytes(kRows * kStride, 3);
+  const AdcQuery plain_query{tables.data(), 0.5f, -kInfinity, nullptr, 0};
+  const AdcQuery query{tables.data(), 0.5f, -kInfinity, gains.data(), kBytes};
+  float without[kRows], got[kRows], gathered[kRows];
+  const std::uint32_t ids[kRows] = {0, 1, 2, 3, 4, 5, 6};
+  kernel().block(&plain_query, rows.data(), kStride, kRows, kBytes, without);
+  kernel().block(&query, rows.data(), kStride, kRows, kBytes, got);
+  kernel().ids(&query, rows.data(), kStride, ids, kRows, kBytes, 2, gathered);
+  for (std::size_t r = 0; r < kRows; ++r) {
+    const auto chosen = static_cast<std::size_t>(rows[r * kStride + kBytes]);
+    EXPECT_TRUE(same_bits(got[r], without[r] * gains[chosen])) << r;
+    EXPECT_TRUE(same_bits(gathered[r], got[r])) << r;
+  }
+}
+
 TEST_P(Adc, NanStaysNan) {
   std::vector<float> tables(kAdcEntries, std::numeric_limits<float>::quiet_NaN());
   const std::vector<std::byte> row(16);
-  const AdcQuery query{tables.data(), 0.0f, 0.0f};
+  const AdcQuery query{tables.data(), 0.0f, 0.0f, nullptr, 0};
   float got = 0;
   kernel().block(&query, row.data(), 16, 1, 1, &got);
   EXPECT_TRUE(std::isnan(got));

@@ -170,6 +170,46 @@ TEST_P(Bits, HoldTheLargestCounts) {
   }
 }
 
+TEST_P(Bits, SumsOfTheSmallerNumbersMatchPlainLoops) {
+  for (std::size_t words = 1; words <= 70; ++words) {
+    constexpr std::size_t kBlocks = 3;
+    Blocks given(words, kBlocks, words);
+    const auto shrink = [](std::byte& b) {
+      b = static_cast<std::byte>(std::to_integer<int>(b) % 65);
+    };
+    std::for_each(given.data.begin(), given.data.end(), shrink);
+    BitTile tile;
+    std::vector<std::vector<std::uint32_t>> rows, counts;
+    const std::size_t queries = 1 + words % kBitTile;
+    for (std::size_t q = 0; q < queries; ++q) {
+      auto* bytes = reinterpret_cast<std::byte*>(given.queries[q].data());
+      std::for_each(bytes, bytes + words * 8, shrink);
+      rows.emplace_back(kBlocks * kBitBlock);
+      counts.emplace_back(kBlocks * kBitBlock);
+      tile.query[q] = given.queries[q].data();
+      tile.bar[q] = static_cast<std::uint32_t>(words * 8 * 21);  // about the mean
+      tile.rows[q] = rows[q].data();
+      tile.counts[q] = counts[q].data();
+    }
+    kernels().least_from(given.data.data(), kBlocks, words, queries, &tile);
+    for (std::size_t q = 0; q < queries; ++q) {
+      std::size_t at = 0;
+      for (std::size_t r = 0; r < kBlocks * kBitBlock; ++r) {
+        const std::vector<std::byte> row = given.row(r);
+        std::uint32_t want = 0;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+          want += std::to_integer<std::uint32_t>(std::min(row[i], given.query(q)[i]));
+        }
+        if (want < tile.bar[q]) continue;
+        ASSERT_LT(at, tile.found[q]) << words << " words, query " << q;
+        ASSERT_EQ(rows[q][at], r);
+        ASSERT_EQ(counts[q][at++], want);
+      }
+      ASSERT_EQ(tile.found[q], at);
+    }
+  }
+}
+
 TEST_P(Bits, SumsOverSetBitsMatchDoubleAndTheScalarLevel) {
   const auto& plain = *kernels::available().back()->bits;
   for (const std::size_t words : {1, 2, 3, 6, 12, 16, 25}) {

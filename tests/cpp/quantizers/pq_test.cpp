@@ -172,9 +172,11 @@ TEST_P(PqOf, LearnedArraysMakeTheSameCodec) {
   const auto codec = trained(spec(), dim, Metric::kL2, rows());
   const auto learned = codec->learned();
   const auto names = learns_pq(spec(), dim);
-  ASSERT_EQ(names.size(), 1u);
-  EXPECT_EQ(names[0].first, learned[0].name);
-  EXPECT_EQ(names[0].second, learned[0].values.size());
+  ASSERT_EQ(names.size(), learned.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(names[i].first, learned[i].name);
+    EXPECT_EQ(names[i].second, learned[i].values.size());
+  }
   const Coded before(codec, rows());
   const Coded after(restore_pq(spec(), dim, Metric::kL2, learned), rows());
   EXPECT_EQ(before.decoded, after.decoded);
@@ -257,6 +259,53 @@ TEST(Pq, BlocksHoldTheCodesAndScoreThemWithinHalfAStepAPart) {
       for (std::size_t r = 0; r < 64; ++r) EXPECT_NEAR(got[r], want[r], bound) << "row " << r;
     }
   }
+}
+
+// Vectors of length 3.
+std::vector<float> on_a_sphere(std::size_t n, std::size_t dim, std::uint64_t seed) {
+  std::vector<float> rows = bell_rows(n, dim, seed);
+  for (std::size_t r = 0; r < n; ++r) {
+    double square = 0;
+    for (std::size_t d = 0; d < dim; ++d) square += double{rows[r * dim + d]} * rows[r * dim + d];
+    for (std::size_t d = 0; d < dim; ++d) {
+      rows[r * dim + d] = static_cast<float>(rows[r * dim + d] * 3 / std::sqrt(square));
+    }
+  }
+  return rows;
+}
+
+TEST(Pq, InnerProductsOfVectorsOfOneLengthAreHalvedDistances) {
+  for (const std::uint32_t bits : {8u, 4u}) {
+    const std::vector<float> from = on_a_sphere(400, 12, 4), q = bell_rows(1, 12, 9);
+    const Coded coded(trained(pq(4, bits), 12, Metric::kInnerProduct, from), from);
+    EXPECT_FALSE(coded.codec->reconstructs());
+    EXPECT_TRUE(coded.codec->for_metric(Metric::kL2)->reconstructs());
+    double norm = 0;
+    for (const float x : q) norm += double{x} * x;
+    norm = std::sqrt(norm);
+    std::vector<float> scaled(12);  // as long as the vectors
+    for (std::size_t d = 0; d < 12; ++d) scaled[d] = static_cast<float>(q[d] * 3 / norm);
+    Query query, stored;
+    coded.codec->prepare(q.data(), Precision::kExact, query);
+    std::vector<float> got(coded.n), of_row(coded.n);
+    query.score_block(coded.rows.data(), coded.n, got.data());
+    for (std::size_t r = 0; r < coded.n; ++r) {
+      const double distance =
+          test::plain_score(Metric::kL2, scaled.data(), coded.decoded.data() + r * 12, 12).value;
+      const double want = (distance - 9 - 9) / 2 * norm / 3;
+      EXPECT_NEAR(got[r], want, 64 * FLT_EPSILON * norm * 9) << "row " << r;
+    }
+    // And a stored row is a query like any other.
+    coded.codec->prepare_row(coded.row(7), stored);
+    coded.codec->prepare(coded.decoded.data() + 7 * 12, Precision::kExact, query);
+    stored.score_block(coded.rows.data(), coded.n, of_row.data());
+    query.score_block(coded.rows.data(), coded.n, got.data());
+    EXPECT_EQ(of_row, got);
+  }
+}
+
+TEST(Pq, VectorsOfManyLengthsAreScoredAsTheyDecode) {
+  EXPECT_TRUE(trained(pq(4, 8), 12, Metric::kInnerProduct, bell_rows(400, 12, 4))->reconstructs());
 }
 
 TEST(Pq, EightBitsHaveNoBlocks) {

@@ -8,12 +8,25 @@
 namespace vicinal::kernels::avx2 {
 namespace {
 
-constexpr std::size_t kByteWords = 31;  // words whose counts, 8 a byte at most, fit a byte
 constexpr std::size_t kTreeWords = 16;  // from here on adders save more than they cost
 constexpr std::size_t kTreeStep = 8;
 
+// Bits set in each byte.
+VICINAL_INLINE __m256i ones_u8(__m256i x) noexcept {
+  const __m256i of_nibble_u8x32 =
+      _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                       0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  const __m256i low_u8x32 = _mm256_set1_epi8(15);
+  const __m256i lower_u8x32 = _mm256_and_si256(x, low_u8x32);
+  const __m256i upper_u8x32 = _mm256_and_si256(_mm256_srli_epi16(x, 4), low_u8x32);
+  return _mm256_add_epi8(_mm256_shuffle_epi8(of_nibble_u8x32, lower_u8x32),
+                         _mm256_shuffle_epi8(of_nibble_u8x32, upper_u8x32));
+}
+
 // hits: which of the four lanes of count - bar pass.
 struct Differing {
+  static constexpr std::size_t kByteWords = 31;  // tallies, 8 a byte at most, that fit a byte
+  static VICINAL_INLINE __m256i tally_u8(__m256i joined) noexcept { return ones_u8(joined); }
   static VICINAL_INLINE std::uint64_t join(std::uint64_t a, std::uint64_t b) noexcept {
     return a ^ b;
   }
@@ -26,6 +39,8 @@ struct Differing {
 };
 
 struct Common {
+  static constexpr std::size_t kByteWords = 31;
+  static VICINAL_INLINE __m256i tally_u8(__m256i joined) noexcept { return ones_u8(joined); }
   static VICINAL_INLINE std::uint64_t join(std::uint64_t a, std::uint64_t b) noexcept {
     return a & b;
   }
@@ -34,6 +49,17 @@ struct Common {
   }
   static VICINAL_INLINE unsigned hits(__m256i over_i64x4) noexcept {
     return ~Differing::hits(over_i64x4) & 15u;
+  }
+};
+
+struct Least {
+  static constexpr std::size_t kByteWords = 3;  // numbers, at most 64, that fit a byte
+  static VICINAL_INLINE __m256i tally_u8(__m256i joined) noexcept { return joined; }
+  static VICINAL_INLINE __m256i join(__m256i a, __m256i b) noexcept {
+    return _mm256_min_epu8(a, b);
+  }
+  static VICINAL_INLINE unsigned hits(__m256i over_i64x4) noexcept {
+    return Common::hits(over_i64x4);
   }
 };
 
@@ -65,18 +91,6 @@ void count_rows(const std::byte* query, const std::byte* rows, std::size_t strid
     for (; at < end; at += 8) sums[0] += joined(row, at);
     out[i] = static_cast<std::uint32_t>((sums[0] + sums[1]) + (sums[2] + sums[3]));
   }
-}
-
-// Bits set in each byte.
-VICINAL_INLINE __m256i ones_u8(__m256i x) noexcept {
-  const __m256i of_nibble_u8x32 =
-      _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                       0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-  const __m256i low_u8x32 = _mm256_set1_epi8(15);
-  const __m256i lower_u8x32 = _mm256_and_si256(x, low_u8x32);
-  const __m256i upper_u8x32 = _mm256_and_si256(_mm256_srli_epi16(x, 4), low_u8x32);
-  return _mm256_add_epi8(_mm256_shuffle_epi8(of_nibble_u8x32, lower_u8x32),
-                         _mm256_shuffle_epi8(of_nibble_u8x32, upper_u8x32));
 }
 
 // The bytes of each 64-bit lane added.
@@ -118,7 +132,7 @@ VICINAL_INLINE void scan_some(const std::byte* blocks, std::size_t n, std::size_
       over_i64x4[q] = minus(tile->bar[first + static_cast<std::size_t>(q)]);
     }
     for (std::size_t w = 0; w < words;) {
-      const std::size_t end = words - w < kByteWords ? words : w + kByteWords;
+      const std::size_t end = words - w < Op::kByteWords ? words : w + Op::kByteWords;
       __m256i bytes_u8x32[Q];
       VICINAL_UNROLL
       for (int q = 0; q < Q; ++q) bytes_u8x32[q] = _mm256_setzero_si256();
@@ -128,7 +142,7 @@ VICINAL_INLINE void scan_some(const std::byte* blocks, std::size_t n, std::size_
         VICINAL_UNROLL
         for (int q = 0; q < Q; ++q) {
           bytes_u8x32[q] =
-              _mm256_add_epi8(bytes_u8x32[q], ones_u8(Op::join(line, four_of(query[q][w]))));
+              _mm256_add_epi8(bytes_u8x32[q], Op::tally_u8(Op::join(line, four_of(query[q][w]))));
         }
       }
       VICINAL_UNROLL
@@ -184,6 +198,7 @@ VICINAL_INLINE __m256i counted_by_tree(const std::byte* at, const std::uint64_t*
 template <class Op>
 void scan_wide(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t queries,
                BitTile* tile) noexcept {
+  for (std::size_t q = 0; q < queries; ++q) tile->found[q] = 0;
   for (std::size_t half = 0; half < 2 * n; ++half) {
     const std::byte* at = blocks + half / 2 * words * 64 + half % 2 * 32;
     for (std::size_t w = 0; w < words; ++w) prefetch_line(at + w * 64 + kScanAhead);
@@ -197,13 +212,9 @@ void scan_wide(const std::byte* blocks, std::size_t n, std::size_t words, std::s
 }
 
 template <class Op>
-void scan(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t queries,
-          BitTile* tile) noexcept {
+void scan_narrow(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t queries,
+                 BitTile* tile) noexcept {
   for (std::size_t q = 0; q < queries; ++q) tile->found[q] = 0;
-  if (words >= kTreeWords) {
-    scan_wide<Op>(blocks, n, words, queries, tile);
-    return;
-  }
   std::size_t q = 0;
   for (; q + 4 <= queries; q += 4) scan_some<Op, 4>(blocks, n, words, q, tile);
   if (q + 2 <= queries) {
@@ -211,6 +222,16 @@ void scan(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t
     q += 2;
   }
   if (q < queries) scan_some<Op, 1>(blocks, n, words, q, tile);
+}
+
+template <class Op>
+void scan(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t queries,
+          BitTile* tile) noexcept {
+  if (words < kTreeWords) {
+    scan_narrow<Op>(blocks, n, words, queries, tile);
+  } else {
+    scan_wide<Op>(blocks, n, words, queries, tile);
+  }
 }
 
 void sum_set(const float* query, const std::byte* rows, std::size_t stride, std::size_t n,
@@ -247,6 +268,6 @@ void sum_set(const float* query, const std::byte* rows, std::size_t stride, std:
 }  // namespace
 
 const BitKernels bits = {count_rows<Differing>, count_rows<Common>, scan<Differing>, scan<Common>,
-                         sum_set};
+                         scan_narrow<Least>, sum_set};
 
 }  // namespace vicinal::kernels::avx2

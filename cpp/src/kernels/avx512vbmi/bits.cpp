@@ -10,6 +10,9 @@ namespace {
 
 // Lanes hold count - bar. merge() keeps what any() needs of several of them.
 struct Differing {
+  static VICINAL_INLINE __m512i tally(__m512i joined) noexcept {
+    return _mm512_popcnt_epi64(joined);
+  }
   static VICINAL_INLINE __m512i join(__m512i a, __m512i b) noexcept {
     return _mm512_xor_si512(a, b);
   }
@@ -22,6 +25,9 @@ struct Differing {
 };
 
 struct Common {
+  static VICINAL_INLINE __m512i tally(__m512i joined) noexcept {
+    return _mm512_popcnt_epi64(joined);
+  }
   static VICINAL_INLINE __m512i join(__m512i a, __m512i b) noexcept {
     return _mm512_and_si512(a, b);
   }
@@ -30,6 +36,21 @@ struct Common {
   }
   static VICINAL_INLINE unsigned hits(__m512i over_i64x8) noexcept {
     return static_cast<unsigned>(_mm512_movepi64_mask(over_i64x8)) ^ 0xFFu;
+  }
+};
+
+struct Least {
+  static VICINAL_INLINE __m512i tally(__m512i joined) noexcept {
+    return _mm512_sad_epu8(joined, _mm512_setzero_si512());
+  }
+  static VICINAL_INLINE __m512i join(__m512i a, __m512i b) noexcept {
+    return _mm512_min_epu8(a, b);
+  }
+  static VICINAL_INLINE __m512i merge(__m512i a, __m512i b) noexcept {
+    return Common::merge(a, b);
+  }
+  static VICINAL_INLINE unsigned hits(__m512i over_i64x8) noexcept {
+    return Common::hits(over_i64x8);
   }
 };
 
@@ -119,7 +140,7 @@ VICINAL_INLINE void scan_some(const std::byte* blocks, std::size_t n, std::size_
       VICINAL_UNROLL
       for (int q = 0; q < Q; ++q) {
         over_i64x8[q] = _mm512_add_epi64(
-            over_i64x8[q], _mm512_popcnt_epi64(Op::join(line, eight_of(query[q][w]))));
+            over_i64x8[q], Op::tally(Op::join(line, eight_of(query[q][w]))));
       }
     }
     // Few rows pass: one look at all queries together.
@@ -129,8 +150,9 @@ VICINAL_INLINE void scan_some(const std::byte* blocks, std::size_t n, std::size_
     if (Op::hits(any_i64x8) == 0) continue;
     VICINAL_UNROLL
     for (int q = 0; q < Q; ++q) {
-      keep(Op::hits(over_i64x8[q]), over_i64x8[q], b * kBitBlock,
-           first + static_cast<std::size_t>(q), tile);
+      const unsigned hits = Op::hits(over_i64x8[q]);
+      if (hits == 0) continue;
+      keep(hits, over_i64x8[q], b * kBitBlock, first + static_cast<std::size_t>(q), tile);
     }
   }
 }
@@ -180,6 +202,6 @@ void sum_set(const float* query, const std::byte* rows, std::size_t stride, std:
 }  // namespace
 
 const BitKernels bits = {count_rows<Differing>, count_rows<Common>, scan<Differing>, scan<Common>,
-                         sum_set};
+                         scan<Least>, sum_set};
 
 }  // namespace vicinal::kernels::avx512vbmi

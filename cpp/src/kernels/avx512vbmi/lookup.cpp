@@ -7,6 +7,16 @@
 namespace vicinal::kernels::avx512vbmi {
 namespace {
 
+// GCC would put a load into each of the two uses, and loads of 512 bits are one a cycle: 103 G
+// lookups/s against 93.
+VICINAL_INLINE __m512i load_once(const void* at) noexcept {
+  __m512i bytes = load64(at);
+#if defined(__GNUC__)
+  asm("" : "+v"(bytes));
+#endif
+  return bytes;
+}
+
 // Where the nibbles of 16 rows look: 16 * (place of the byte in its word) + nibble.
 struct Indexes {
   __m512i low, high;
@@ -16,7 +26,7 @@ VICINAL_INLINE Indexes indexes_of(const std::byte* line) noexcept {
   constexpr int kMaskedOr = 0xEA;  // (a & b) | c
   const __m512i mask = _mm512_set1_epi8(15);
   const __m512i table = _mm512_set1_epi32(0x30201000);
-  const __m512i codes_u8x64 = load64(line);
+  const __m512i codes_u8x64 = load_once(line);
   return {_mm512_ternarylogic_epi32(codes_u8x64, mask, table, kMaskedOr),
           _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes_u8x64, 4), mask, table, kMaskedOr)};
 }
@@ -28,7 +38,7 @@ struct Sums {
   VICINAL_INLINE void clear() noexcept { low_u32x16 = high_u32x16 = _mm512_setzero_si512(); }
   VICINAL_INLINE void add(const Indexes& at, const std::uint8_t* table) noexcept {
     const __m512i ones = _mm512_set1_epi8(1);
-    const __m512i table_u8x64 = load64(table);
+    const __m512i table_u8x64 = load_once(table);
     low_u32x16 =
         _mm512_dpbusd_epi32(low_u32x16, _mm512_permutexvar_epi8(at.low, table_u8x64), ones);
     high_u32x16 =
@@ -40,10 +50,11 @@ struct Sums {
   }
 };
 
-// One block after the other, in one stream: the hardware prefetcher follows two blocks side by side
-// at half the speed. vpdpbusd takes longer than a line does, but the next block fills the gaps.
-// Zen 4, 64 / 384 nibbles, G lookups/s: 111 / 98 from the second cache, 66 / 71 with vpshufb on
-// lines already turned; 148 / 147 for four queries together. From memory 25 to 28 GB/s, all of it.
+// One block after the other, in one stream: two side by side came from memory at half the speed.
+// vpdpbusd takes longer than a line does, but the next block fills the gaps.
+// Zen 4, codes in the second cache, 64 / 384 nibbles, G lookups/s: 103 / 95 for one query, 147 /
+// 145 for four together, where vpshufb makes 46 / 49 and 68 / 75 (66 / 71 if lines lay as it wants
+// them, and 92 / 88 here if they did).
 template <int queries>
 void sums_of(const std::uint8_t* const* tables, const std::byte* codes, std::size_t block_stride,
              std::size_t blocks, std::size_t nibbles, std::uint32_t* const* out) noexcept {

@@ -8,13 +8,42 @@
 namespace vicinal::kernels::scalar {
 namespace {
 
+VICINAL_INLINE std::uint32_t ones(std::uint64_t w) noexcept {
+  w -= (w >> 1) & 0x5555555555555555ull;
+  w = (w & 0x3333333333333333ull) + ((w >> 2) & 0x3333333333333333ull);
+  w = (w + (w >> 4)) & 0x0F0F0F0F0F0F0F0Full;
+  return static_cast<std::uint32_t>((w * 0x0101010101010101ull) >> 56);
+}
+
 struct Differing {
   static std::uint64_t join(std::uint64_t a, std::uint64_t b) noexcept { return a ^ b; }
+  static std::uint32_t tally(std::uint64_t joined) noexcept { return ones(joined); }
   static bool hit(std::uint32_t count, std::uint32_t bar) noexcept { return count < bar; }
 };
 
 struct Common {
   static std::uint64_t join(std::uint64_t a, std::uint64_t b) noexcept { return a & b; }
+  static std::uint32_t tally(std::uint64_t joined) noexcept { return ones(joined); }
+  static bool hit(std::uint32_t count, std::uint32_t bar) noexcept { return count >= bar; }
+};
+
+struct Least {
+  static std::uint64_t join(std::uint64_t a, std::uint64_t b) noexcept {
+    std::uint64_t out = 0;
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+      const std::uint64_t x = a >> shift & 0xFF;
+      const std::uint64_t y = b >> shift & 0xFF;
+      out |= (x < y ? x : y) << shift;
+    }
+    return out;
+  }
+  static std::uint32_t tally(std::uint64_t joined) noexcept {
+    std::uint32_t sum = 0;
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+      sum += static_cast<std::uint32_t>(joined >> shift & 0xFF);
+    }
+    return sum;
+  }
   static bool hit(std::uint32_t count, std::uint32_t bar) noexcept { return count >= bar; }
 };
 
@@ -22,13 +51,6 @@ VICINAL_INLINE std::uint64_t word_at(const std::byte* at) noexcept {
   std::uint64_t word;
   std::memcpy(&word, at, sizeof word);
   return word;
-}
-
-VICINAL_INLINE std::uint32_t ones(std::uint64_t w) noexcept {
-  w -= (w >> 1) & 0x5555555555555555ull;
-  w = (w & 0x3333333333333333ull) + ((w >> 2) & 0x3333333333333333ull);
-  w = (w + (w >> 4)) & 0x0F0F0F0F0F0F0F0Full;
-  return static_cast<std::uint32_t>((w * 0x0101010101010101ull) >> 56);
 }
 
 template <class Op>
@@ -55,7 +77,7 @@ void scan(const std::byte* blocks, std::size_t n, std::size_t words, std::size_t
       for (std::size_t w = 0; w < words; ++w) {
         const std::uint64_t wanted = tile->query[q][w];
         for (std::size_t r = 0; r < kBitBlock; ++r) {
-          sums[r] += ones(Op::join(wanted, word_at(block + w * 64 + r * 8)));
+          sums[r] += Op::tally(Op::join(wanted, word_at(block + w * 64 + r * 8)));
         }
       }
       for (std::size_t r = 0; r < kBitBlock; ++r) {
@@ -89,6 +111,6 @@ void sum_set(const float* query, const std::byte* rows, std::size_t stride, std:
 }  // namespace
 
 const BitKernels bits = {count_rows<Differing>, count_rows<Common>, scan<Differing>, scan<Common>,
-                         sum_set};
+                         scan<Least>, sum_set};
 
 }  // namespace vicinal::kernels::scalar
