@@ -363,7 +363,17 @@ void RotationCodec::decode(const std::byte* rows, std::size_t n, float* out,
     const float scale = scale_of(rows);
     for (std::size_t d = 0; d < dim; ++d) out[d] = scale * static_cast<float>(values_[codes[d]]);
     rotation_.apply_transposed(out, out);
-    for (std::size_t d = 0; d < dim; ++d) out[d] += mean_[d];
+    float part = 1.0f;
+    if (!l2() && static_cast<float>(mean_norm_) > 0) {
+      // Along the mean the row is known: scores are those of what comes out here.
+      const double known = -static_cast<double>(added_by(rows));
+      double coded = 0;
+      for (std::size_t d = 0; d < dim; ++d) {
+        coded += static_cast<double>(out[d]) * static_cast<double>(mean_[d]);
+      }
+      part = static_cast<float>(1 + (known - coded) / mean_norm_);
+    }
+    for (std::size_t d = 0; d < dim; ++d) out[d] += part * mean_[d];
   }
 }
 

@@ -25,9 +25,10 @@ enum class RotationLevels : std::uint32_t {
 /// rotations <q, y> is an unbiased estimate of <q, r> (RaBitQ: Gao & Long, SIGMOD 2024; Gao et al.,
 /// SIGMOD 2025; EDEN: Vargaftik et al., ICML 2022). Of all ways to round r / t, t > 0, the row has
 /// the one whose v is nearest in direction, among the t tried.
-///   inner product: score = -(<q, mean> + a <mean, r> + <q - a mean, y>), a = <q, mean> /
-///   ||mean||^2,
-///                  with <mean, r> stored: what a query shares with the mean adds no error
+///   inner product: score = -(<q, mean> + a <mean, r> + <q - a mean, y>) with
+///                  a = <q, mean> / ||mean||^2 and <mean, r> stored: what a query shares with the
+///                  mean adds no error. It is -<q, decode()>; decode() also knows what lies along
+///                  the mean
 ///   L2:            score = ||q - mean||^2 + ||r||^2 - 2 <q - mean, y>, with ||r||^2 stored; it may
 ///                  come out below zero
 /// Lloyd-Max levels are whole numbers, so that all arithmetic on codes is exact: 18, 60 for 2 bits
