@@ -268,7 +268,7 @@ _THRESHOLDS = ("zero", "mean", "median", "rotated")
 
 @dataclass(frozen=True)
 class SignBits(Codec):
-    """One bit per dimension: above a threshold or not. Float queries are compared with +1 and -1.
+    """One bit per dimension: above a threshold or not. A bit stands for the mean of its side.
 
     Parameters
     ----------

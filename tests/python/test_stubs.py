@@ -62,6 +62,8 @@ def test_the_stub_names_every_argument_of_the_extension() -> None:
             found = re.search(rf"def {name}\((.*?)\) ->", body, re.DOTALL)
             assert found is not None, f"{cls.__name__}.{name} is not in the stub"
             want = re.findall(r"(\w+):", found[1])
+            if want == ["args", "kwargs"]:  # made by a function alone: the constructor refuses
+                want = []
             assert [n for n in got if n != "self"] == want, f"{cls.__name__}.{name}"
 
 

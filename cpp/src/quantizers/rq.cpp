@@ -100,8 +100,8 @@ struct Training {
 };
 
 // Rows drawn one from each of 256 runs, moved most of the way to the mean. What is left over after
-// a few levels is noise in many dimensions: of centroids that are such rows themselves, the shortest
-// would be nearest to nearly all.
+// a few levels is noise in many dimensions: of centroids that are such rows themselves, the
+// shortest would be nearest to nearly all.
 void start_near_mean(const float* rows, std::size_t n, std::size_t dim, std::uint64_t seed,
                      float* start) {
   constexpr float kShare = 0.25f;
