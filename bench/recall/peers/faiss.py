@@ -72,7 +72,7 @@ class FaissLists(Faiss):
     def build(self, base: Floats, threads: int) -> None:
         self.lists = power_of_two(4 * math.sqrt(len(base)))
         if self.codes == "RaBitQ":
-            self.make(f"HR{self.dim},IVF{self.lists},RaBitQfs,RFlat")
+            self.make(f"RR{self.dim},IVF{self.lists},RaBitQfs,RFlat")
         else:
             pairs = self.dim // 2 if self.dim % 2 == 0 else self.dim
             self.make(f"IVF{self.lists},PQ{pairs}x4fs,RFlat")

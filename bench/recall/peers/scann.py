@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,17 @@ DEPTHS = (20, 50, 100, 200, 500)  # rows re-ranked
 
 
 class Scann(Adapter):
-    """Leaves of the order of sqrt(n) and two dimensions a block, as its guide says."""
+    """Leaves of the order of sqrt(n), and a few dimensions a block, as its guide says."""
 
     library = "scann"
 
-    def __init__(self, dim: int, metric: str) -> None:
+    def __init__(self, dim: int, metric: str, block: int) -> None:
         import scann
 
         super().__init__(dim, metric)
         self.scann = scann.scann_ops_pybind
         self.searcher: Any = None
+        self.block = block
         self.leaves = 0
         self.depth, self.visited = DEPTHS[0], 1
 
@@ -34,7 +36,7 @@ class Scann(Adapter):
         threshold = 0.2 if near else math.nan
         self.flags = {
             "num_leaves": self.leaves,
-            "dimensions_per_block": 2,
+            "dimensions_per_block": self.block,
             "anisotropic_quantization_threshold": 0.2 if near else None,
             "spherical": near,
         }
@@ -48,7 +50,7 @@ class Scann(Adapter):
                 spherical=near,
                 quantize_centroids=True,
             )
-            .score_ah(2, anisotropic_quantization_threshold=threshold)
+            .score_ah(self.block, anisotropic_quantization_threshold=threshold)
             .reorder(DEPTHS[0])
             .build()
         )
@@ -84,4 +86,7 @@ class Scann(Adapter):
         self.leaves = int(self.searcher.config().partitioning.num_children)
 
 
-CONTENDERS = [Contender("ScaNN tree-AH+f32", "scann", "lists", Scann)]
+CONTENDERS = [
+    Contender(f"ScaNN tree-AH{block}+f32", "scann", "lists", partial(Scann, block=block))
+    for block in (2, 4)
+]

@@ -64,4 +64,6 @@ class Vsag(Adapter):
         self.index.load(str(path))
 
 
-CONTENDERS = [Contender("VSAG HGraph SQ8+f32", "pyvsag", "graph", partial(Vsag, codes="sq8"))]
+CONTENDERS = [
+    Contender("VSAG HGraph SQ8u+f32", "pyvsag", "graph", partial(Vsag, codes="sq8_uniform"))
+]
