@@ -77,6 +77,8 @@ bool reconstructs(const CodecSpec& codec) {
 
 TEST_P(IvfSearchOf, AnswersWithTheDistancesOfWhatItStores) {
   if (!reconstructs(params_.codec)) return;
+  // Its L2 scores of raw rows use norms that are kept in one byte.
+  if (params_.codec.kind == CodecKind::kRq && metric_ == Metric::kL2 && !params_.residual) return;
   IvfIndex index(24, metric_, params_);
   index.add(rows_.view());
   Matrix kept{2500, 24, std::vector<float>(2500 * 24)};
