@@ -22,10 +22,9 @@ _new = tuple.__new__
 class IVFIndex(Index):
     """Inverted lists: vectors lie with the nearest of some centroids, few of which are looked at.
 
-    The index of choice for many vectors in few bytes: beside its code a vector costs 4 bytes, or 8
-    with codes of residuals under "l2". It is built faster than a graph and answers large batches
-    of queries together, reading each list once for all of them, with the very answers that each
-    query alone would get.
+    For many vectors in few bytes: beside its code a vector costs 4 bytes, or 8 with codes of
+    residuals under "l2". Large batches of queries are answered together, reading each list once
+    for all of them, with the very answers that each query alone would get.
 
     Any number of searches may run beside one another and beside :meth:`add`, :meth:`remove` and
     :meth:`save`, from any threads.

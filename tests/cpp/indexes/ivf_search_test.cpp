@@ -75,12 +75,13 @@ TEST_P(IvfSearchOf, FindsEverythingWithAllListsAndARefineStore) {
 // vectors that are all of one length among them.
 bool reconstructs(const CodecSpec& codec, Metric metric) {
   const bool lengths = codec.kind == CodecKind::kPq && metric != Metric::kL2;
-  return codec.kind != CodecKind::kRotation && codec.kind != CodecKind::kBits &&
-         codec.kind != CodecKind::kRq && !lengths;
+  return codec.kind != CodecKind::kRotation && codec.kind != CodecKind::kBits && !lengths;
 }
 
 TEST_P(IvfSearchOf, AnswersWithTheDistancesOfWhatItStores) {
   if (!reconstructs(params_.codec, metric_)) return;
+  // Its L2 scores of raw rows use norms that are kept in one byte.
+  if (params_.codec.kind == CodecKind::kRq && metric_ == Metric::kL2 && !params_.residual) return;
   IvfIndex index(24, metric_, params_);
   index.add(rows_.view());
   Matrix kept{2500, 24, std::vector<float>(2500 * 24)};
