@@ -106,7 +106,8 @@ def test_small_cases() -> None:
     assert kmeans([1.0, 2.0], 1).centroids.tolist() == [[1, 2]]
 
 
-# Measured with 100 clusters: 2.9 unbalanced; 1.07, 1.05 and 1.13 balanced.
+# Measured with 100 clusters: 2.54 unbalanced; 1.05 by capacity, 1.03 by transport; by penalty 1.16
+# with 300 clusters of 30,000 other definitions.
 @pytest.mark.parametrize(
     ("balance", "most"), [("penalty", 1.3), ("capacity", 1.06), ("transport", 1.3)]
 )

@@ -23,7 +23,7 @@ enum class KMeansStart : std::uint8_t {
 enum class Balance : std::uint8_t {
   kNone,
   /// Split again and again, each time by k-means whose assignment charges a part for holding more
-  /// than its share (after SPANN, Chen et al., NeurIPS 2021).
+  /// than its share (after SPANN, Chen et al., NeurIPS 2021); then all clusters side by side.
   kPenalty,
   /// No cluster may hold more than ceil(rows / clusters * slack): rows that would lose most by
   /// their second choice choose first, later pairs of rows change places while that gains.

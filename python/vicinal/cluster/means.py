@@ -158,7 +158,8 @@ def kmeans(
         when no vector changes its cluster.
     balance : None, "penalty", "capacity" or "transport"
         What keeps clusters alike in size. "penalty" splits into `branching` parts again and
-        again, where a part is charged for holding more than its share. "capacity" lets no cluster
+        again, where a part is charged for holding more than its share; then all clusters are
+        charged side by side. "capacity" lets no cluster
         hold more than ``ceil(n / clusters * slack)``: first come those who would lose most by
         their second choice, then pairs change places. "transport" scales ``exp(-distance /
         epsilon)`` until every cluster has the same mass, and takes each vector's largest share;
@@ -169,7 +170,7 @@ def kmeans(
         For "penalty": parts of a split, 2 to 1024.
     epsilon : float
         For "transport": above 0, for distances that are scaled to span [-1, 1]. Smaller makes
-        shares more decided and takes longer.
+        shares more decided and takes more rounds.
     rounds : int
         For "transport": scalings of rows and columns at most.
     seed : int
