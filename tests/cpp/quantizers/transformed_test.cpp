@@ -190,6 +190,42 @@ TEST(TransformedCodec, ForgetsTheShiftOfTheQueryBefore) {
   EXPECT_EQ(q.shift(), 0.0f);
 }
 
+TEST(TransformedCodec, PacksBlocksAsTheCodecBehindIt) {
+  const std::vector<float> rows = random_floats(kBlockRows * kDim, 3);
+  const std::vector<float> query = random_floats(kDim, 4);
+  CodecSpec spec(CodecKind::kPq);
+  spec.parts = 12;
+  spec.bits = 4;
+  const Transform transform = transforms()[1].transform;  // with an offset
+  const Store s = store(spec, transform, Metric::kInnerProduct, rows);
+  const Codec& inner = inner_of(*s.codec);
+  ASSERT_GT(s.codec->block_bytes(), 0u);
+  ASSERT_EQ(s.codec->block_bytes(), inner.block_bytes());
+  Buffer block = Buffer::allocate(inner.block_bytes());
+  std::vector<std::byte> row(s.codec->stride());
+  for (std::size_t r = 0; r < kBlockRows; ++r) {
+    s.codec->pack(s.rows.data() + r * s.codec->stride(), r, block.mutable_data());
+  }
+  s.codec->unpack(block.data(), 17, row.data());
+  EXPECT_EQ(std::memcmp(row.data(), s.rows.data() + 17 * row.size(), row.size()), 0);
+
+  std::vector<float> image(transform.out());
+  float shift = 0;
+  transform.queries(MatrixView<const float>(query.data(), 1, kDim), Metric::kInnerProduct,
+                    {image.data(), 1, transform.out()}, &shift);
+  BlockQuery through, direct;
+  s.codec->prepare_blocks(query.data(), through);
+  inner.prepare_blocks(image.data(), direct);
+  float got[kBlockRows], want[kBlockRows];
+  through.score(block.data(), 1, got);
+  direct.score(block.data(), 1, want);
+  EXPECT_EQ(std::memcmp(got, want, sizeof got), 0);
+  EXPECT_NE(shift, 0.0f);
+  EXPECT_EQ(through.shift(), shift);
+  s.codec->prepare_blocks(query.data(), through);
+  EXPECT_EQ(through.shift(), shift);
+}
+
 TEST(TransformedCodec, TellsWhatIsInIt) {
   const std::vector<float> rows = random_floats(kRows * kDim, 3);
   const Store s = store(CodecKind::kFloat32, transforms()[3].transform, Metric::kCosine, rows);
