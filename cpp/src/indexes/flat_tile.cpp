@@ -85,7 +85,8 @@ class Block {
         plain_(dynamic_cast<const quantizers::PlainCodec*>(&search.plan.codec())),
         scalar_(plain_ != nullptr && !plain_->mean().empty()),
         levels_(search.plan.codec().kind() == CodecKind::kSq4 ? 15.0f : 255.0f),
-        in_place_(search.plan.codec().kind() == CodecKind::kFloat32 && !search.plan.listed()),
+        in_place_(plain_ != nullptr && plain_->kind() == CodecKind::kFloat32 &&
+                  !search.plan.listed()),
         floats_(Buffer::allocate(in_place_ ? 0 : layout.block * layout.stride * sizeof(float))),
         codes_(Buffer::allocate(search.plan.listed() ? layout.block * search.plan.codec().stride()
                                                      : 0)),
