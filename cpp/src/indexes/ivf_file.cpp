@@ -149,7 +149,9 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   at.next_id = config.number("next_id", 0, std::uint64_t{1} << 63);
   const auto lists = static_cast<std::uint32_t>(config.number("learned_lists", 0, kNoRow - 1));
   const std::uint64_t copies = params.soar && lists > 1 ? 2 : 1;
-  const std::uint64_t entries = config.number("entries", 0, copies * at.rows);
+  // Each row lies in some list. Nothing else bounds the number of rows where they have no store of
+  // their own.
+  const std::uint64_t entries = config.number("entries", at.rows, copies * at.rows);
   if (lists == 0) {
     if (at.rows != 0) file.fail("", "the header counts rows but no lists");
     impl->publish(std::move(at));
