@@ -193,5 +193,6 @@ step_tidy() {
 
 # What could differ there: arithmetic, layouts, files. The rest would be minutes in the emulator.
 step_aarch64() {
-  python3 tests/run.py --preset aarch64 --filter 'EveryIsa|Codec|Convert|Crc|File|Flat|Json|Random|TopK'
+  python3 tests/run.py --preset aarch64 \
+    --filter 'EveryIsa|Codec|Convert|Crc|File|Flat|Json|Random|TopK'
 }
