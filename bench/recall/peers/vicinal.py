@@ -148,11 +148,9 @@ CONTENDERS = [
     _graph("SQ8+f16", "sq8", "float16"),
     _graph("SQ8+f32", "sq8", "float32"),
     _graph("SQ4+f16", "sq4", "float16"),
-    _lists("SQ8", "sq8", None),
     _lists("SQ4+f16", "sq4", "float16", depths=FINE_DEPTHS),
     _lists("PQ4+f16", "pq{pairs}x4", "float16"),
     _lists("PQ4+f16 SOAR", "pq{pairs}x4", "float16", soar=True),
     _lists("RaBitQ1+f16", "rabitq1", "float16"),
-    _lists("RaBitQ4", "rabitq4", None),
     Contender("vicinal Flat", "vicinal", "flat", VicinalFlat),
 ]
