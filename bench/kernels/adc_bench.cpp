@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/adc.h"
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/table.h"
 
 namespace vicinal {

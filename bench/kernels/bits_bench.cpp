@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/bits.h"
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/table.h"
 
 namespace vicinal {

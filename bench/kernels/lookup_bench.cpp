@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/topk.h"
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/lookup.h"
 #include "kernels/table.h"
 #include "quantizers/nibbles.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/data.h"
+#include "data.h"
 
 namespace vicinal {
 namespace {

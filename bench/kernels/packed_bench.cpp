@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/packed_bits.h"
 #include "kernels/table.h"
 #include "quantizers/fast_rotation.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/table.h"
 
 namespace vicinal {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/data.h"
+#include "data.h"
 #include "kernels/table.h"
 
 // callgrind is told this name: it counts from entry to return, and then writes down what it has.
