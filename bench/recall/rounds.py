@@ -8,6 +8,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,6 @@ from .sweep import Point
 from .worker import Failure, Worker
 
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
-# A shared machine is faster or slower for a second or two at a time. So repeats are short, and the
-# reference has a turn before and after everybody else's.
 REPEAT_SECONDS = 0.1  # what a repeat lasts where LEAST queries are done sooner
 LEAST = 250  # queries of one repeat; every round takes the next ones
 WARM = 100  # queries before a contender's turn in a round
@@ -53,7 +52,7 @@ class Result:
     flags: dict[str, Any] = field(default_factory=dict)
     build: dict[str, Any] | None = None
     points: list[Point] = field(default_factory=list)
-    beside: list[Point] = field(default_factory=list)  # the reference, around each turn of ours
+    beside: list[Point] = field(default_factory=list)  # the reference, in each turn of ours
     fixed_recall: float = math.nan
 
     @property
@@ -171,45 +170,61 @@ class Session:
         return queries, max(1, round(wanted / queries))
 
     def _one_round(self, number: int) -> None:
-        """A turn for each, from another one on in every round; the reference between any two."""
-        known, references = list(self.runners), self._references()
-        others = [runner for runner in known if runner not in references]
+        """A turn for each, from another one on in every round, with the reference beside it."""
+        references, others = self._references(), list(self.runners)
+        others = [runner for runner in others if runner not in references]
         first = number % max(1, len(others))
-        turns: list[list[float]] = []
-
-        def turn(runner: _Runner) -> None:
-            self._turn(runner, number)
-
-        self._each(references, turn)
-        turns += [runner.rates for runner in self._references()]
+        beside: list[list[float]] = []
         for runner in others[first:] + others[:first]:
-            self._each([runner], turn)
-            self._each(self._references(), turn)
-            turns += [runner.rates for runner in self._references()]
-            if runner in self.runners and self._references():
-                _append(runner.result.beside, turns[-2:])
-        for runner in self._references():
-            _append(runner.result.points, turns)
+            if self._turn([runner, *references], number):
+                _append(runner.result.points, runner.rates)
+                for reference in references:
+                    _append(runner.result.beside, reference.rates)
+                    beside.append(reference.rates)
+            references = [reference for reference in references if reference in self.runners]
+        for reference in references:
+            if not beside and self._turn([reference], number):  # nobody else is left
+                beside.append(reference.rates)
+            _append(reference.result.points, *beside)
 
     def _references(self) -> list[_Runner]:
         """The reference, if it is in the race and not alone in it."""
         found = [runner for runner in self.runners if runner.result.name == self.reference]
         return found if len(self.runners) > 1 else []
 
-    def _turn(self, runner: _Runner, number: int) -> None:
-        """Throughput of every point; those of the reference wait for the end of the round."""
-        settings, points = self.settings, runner.result.points
-        self._call(runner, "warm", settings.k, points[0].params, WARM)
+    def _turn(self, runners: Sequence[_Runner], number: int) -> bool:
+        """Throughput of every point of one contender, or of two whose points alternate.
+
+        What has the same recall is measured in the same fraction of a second, for a shared
+        machine is faster or slower for a second or two at a time. False if one of them failed.
+        """
+        slots = [
+            (point.recall, runner, place)
+            for runner in runners
+            for place, point in enumerate(runner.result.points)
+        ]
+        slots.sort(key=lambda slot: slot[0], reverse=number % 2 == 1)
+        for runner in runners:
+            runner.rates = [math.nan] * len(runner.result.points)
+            self._each([runner], self._warm)
+        for _, runner, place in slots:
+            if any(runner not in self.runners for runner in runners):
+                return False
+            self._each([runner], partial(self._measure, place=place, number=number))
+        return all(runner in self.runners for runner in runners)
+
+    def _warm(self, runner: _Runner) -> None:
+        self._call(runner, "warm", self.settings.k, runner.result.points[0].params, WARM)
+
+    def _measure(self, runner: _Runner, place: int, number: int) -> None:
+        settings, point = self.settings, runner.result.points[place]
+        queries, passes = runner.repeats[place]
+        repeat = (settings.k, point.params, number * queries, queries, passes)
         how = (settings.single, settings.cpu_time)
-        runner.rates = []
-        for point, (queries, passes) in zip(points, runner.repeats, strict=True):
-            repeat = (settings.k, point.params, number * queries, queries, passes)
-            runner.rates.append(self._call(runner, "rate", *repeat, *how))
-            if runner.result.exact and len(point.single_rates) <= number:
-                one = (settings.k, point.params, 0, FLAT_SINGLE, 1, True, settings.cpu_time)
-                point.single_rates.append(self._call(runner, "rate", *one))
-        if runner not in self._references():
-            _append(points, [runner.rates])
+        runner.rates[place] = self._call(runner, "rate", *repeat, *how)
+        if runner.result.exact and len(point.single_rates) <= number:
+            one = (settings.k, point.params, 0, FLAT_SINGLE, 1, True, settings.cpu_time)
+            point.single_rates.append(self._call(runner, "rate", *one))
 
     def _call(self, runner: _Runner, command: str, *arguments: Any) -> Any:
         return runner.worker.call(self.settings.search_limit, command, *arguments)
@@ -235,7 +250,7 @@ def _blank(points: Sequence[Point]) -> list[Point]:
     return [Point(point.params, point.recall, family=point.family) for point in points]
 
 
-def _append(points: Sequence[Point], turns: Sequence[Sequence[float]]) -> None:
+def _append(points: Sequence[Point], *turns: Sequence[float]) -> None:
     """One more round for each point: the geometric mean of some turns."""
     for point, rates in zip(points, zip(*turns, strict=True), strict=True):
         point.rates.append(statistics.geometric_mean(rates))
