@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,26 +30,16 @@ ON_WINDOWS = os.name == "nt"
 BIN = "Scripts" if ON_WINDOWS else "bin"
 EXE = ".exe" if ON_WINDOWS else ""
 Command = list[str | Path]
-# Tests of text, files and machine code: the same at every instruction level, so they run at one.
-NO_KERNELS = (
-    "tests/bench/*",
-    "tests/browser/*",
-    "tests/docs/*",
-    "tests/python/datasets/*",
-    "tests/python/test_bench_*.py",
-    "tests/python/test_cli.py",
-    "tests/python/test_config.py",
-    "tests/python/test_demo.py",
-    "tests/python/test_fingerprints.py",
-    "tests/python/test_io_*.py",
-    "tests/python/test_isa_objects.py",
-    "tests/python/test_memory.py",
-    "tests/python/test_misuse.py",
-    "tests/python/test_prefetch.py",
-    "tests/python/test_semantic.py",
-    "tests/python/test_stubs.py",
-    "tests/python/test_transforms_learning.py",
-    "tests/test_layers.py",
+ROOMS = ("base", "kernels", "quantizers", "clustering", "storage", "indexes")
+# At one level everything runs. At the others run what has kernels: the C++ tests of these rooms,
+# and from Python what stands on them.
+ROOMS_WITH_KERNELS = ("kernels", "quantizers", "clustering", "indexes")
+FILES_WITH_KERNELS = (
+    "tests/python/test_binary.py",
+    "tests/python/test_build.py",
+    "tests/python/test_contracts.py",
+    "tests/python/test_flat.py",
+    "tests/python/test_ivf.py",
 )
 
 
@@ -165,9 +155,12 @@ def build_wheel(env: Environment, tree: Path, with_cpp_tests: bool, jobs: int) -
     env.pip("install", "--force-reinstall", "--no-deps", wheel)
 
 
-def build_preset(env: Environment, preset: str, jobs: int) -> None:
+def build_preset(env: Environment, preset: str, args: argparse.Namespace) -> None:
     run([env.tool("cmake"), "--preset", preset], env=env.env())
-    run([env.tool("cmake"), "--build", "--preset", preset, f"-j{jobs}"], env=env.env())
+    command: Command = [env.tool("cmake"), "--build", "--preset", preset, f"-j{args.jobs}"]
+    if args.room:
+        command += ["--target", *(f"vicinal_{room}_tests" for room in args.room)]
+    run(command, env=env.env())
 
 
 def build_consumer(env: Environment, tree: Path, consumer: Path) -> None:
@@ -188,7 +181,9 @@ def levels_here(consumer: Path) -> list[str]:
     return said.stdout.split()
 
 
-def run_ctest(env: Environment, tree: Path, level: str | None, args: argparse.Namespace) -> Counts:
+def run_ctest(
+    env: Environment, tree: Path, level: str | None, rooms: Sequence[str], args: argparse.Namespace
+) -> Counts:
     report = tree / f"ctest-{level or 'default'}.xml"
     report.unlink(missing_ok=True)
     command: Command = [
@@ -199,6 +194,7 @@ def run_ctest(env: Environment, tree: Path, level: str | None, args: argparse.Na
         f"-j{args.jobs}",
     ]
     command += ["--no-tests=error", "--output-junit", report]
+    command += ["-L", f"^({'|'.join(rooms)})$"]
     if args.filter:
         command += ["-R", args.filter]
     if tree.name == "aarch64":
@@ -234,13 +230,12 @@ def run_pytest(
 ) -> Counts:
     report = BUILD / f"pytest-{level}.xml"
     report.unlink(missing_ok=True)
-    command: Command = [env.python, "-m", "pytest", "-q", f"--junitxml={report}", ROOT / "tests"]
+    what = [ROOT / "tests"] if everything else [ROOT / file for file in FILES_WITH_KERNELS]
+    command: Command = [env.python, "-m", "pytest", "-q", f"--junitxml={report}", *what]
     if args.jobs > 1:
         command += ["-n", str(min(args.jobs, 8)), "--dist", "loadfile"]
     if args.filter:
         command += ["-k", args.filter]
-    if not everything:
-        command += [f"--ignore-glob={ROOT / pattern}" for pattern in NO_KERNELS]
     # Some tests read the machine code that was built.
     extra = {"VICINAL_ISA": level, "VICINAL_BUILD_DIR": str(tree)}
     code = run(command, env=env.env(**extra), check=False)
@@ -290,6 +285,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--level", action="append", help="run at this instruction level alone (repeatable)")
     add("--sanitize", choices=tuple(SANITIZERS), help="C++ tests alone, under this sanitizer")
     add("--preset", help="C++ tests alone, of this preset of CMakePresets.json")
+    add("--room", action="append", choices=ROOMS, help="C++ tests of this room alone (repeatable)")
     add("--filter", default="", help="tests to run: a regular expression (C++), -k (Python)")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="compilers and tests at a time")
     args = parser.parse_args()
@@ -314,7 +310,7 @@ def main() -> int:
     else:
         preset = args.preset or "release"
         tree = BUILD / preset
-        report.step(f"build {preset}", lambda: build_preset(env, preset, args.jobs))
+        report.step(f"build {preset}", lambda: build_preset(env, preset, args))
 
     if args.preset is None:
         consumer = BUILD / "consumer" / f"consumer{EXE}"
@@ -325,13 +321,14 @@ def main() -> int:
         if "python" in parts:
             report.step("wheel as installed", lambda: check_wheel(env))
     for level in levels or [None]:
-        name = level or "best level"
+        everything = level is None or level == levels[0]
+        name = f"{level or 'best level'}{'' if everything else ', with kernels'}"
+        rooms = args.room or (ROOMS if everything else ROOMS_WITH_KERNELS)
         if "cpp" in parts:
-            report.step(f"C++ tests, {name}", partial(run_ctest, env, tree, level, args))
+            report.step(f"C++ tests, {name}", partial(run_ctest, env, tree, level, rooms, args))
         if "python" in parts and level:
-            everything = level == levels[0]
             work = partial(run_pytest, env, tree, level, everything, args)
-            report.step(f"Python tests, {name}{'' if everything else ', with kernels'}", work)
+            report.step(f"Python tests, {name}", work)
     return report.finish()
 
 

@@ -65,7 +65,7 @@ TEST(FlatSearch, WholeNumbersAreExactWithTies) {
           FlatIndex index(dim, metric, {codec});
           index.add(rows.view(), own_ids ? ids.data() : nullptr);
           const Matrix queries = wholes(codec, 40, dim, 2);
-          for (std::size_t k : {1u, 10u, 200u, 1499u, 1500u, 1600u}) {
+          for (std::size_t k : {1u, 10u, 1499u, 1600u}) {
             expect_exactly(search(index, queries.view(), k), queries, metric, rows, ids);
             expect_exactly(search_singly(index, {3, dim, queries.values}, k),
                            {3, dim, queries.values}, metric, rows, ids);
@@ -176,7 +176,7 @@ TEST(FlatSearch, SameAnswersHoweverItRuns) {
                                          Allowed{nullptr, few.data(), few.size()}}) {
             for (std::size_t k : {1u, 10u, 100u}) {
               const Answers want = search_singly(index, queries, k, allowed);
-              for (unsigned threads : {1u, 2u, 3u, 4u}) {
+              for (unsigned threads : {1u, 3u}) {
                 EXPECT_EQ(search(index, queries.view(), k, allowed, threads), want)
                     << "k " << k << " threads " << threads << " allowed " << allowed.count;
                 const Matrix some{
