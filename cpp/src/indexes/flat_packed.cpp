@@ -101,12 +101,12 @@ class Sieve {
     for (; known_ < count_; ++known_) {
       const std::uint32_t row = rows_[known_];
       const std::byte* block = plan.packed()->block(row / kBlockRows);
-      upper_[known_] = lower_[known_] + query.slack(block, row % kBlockRows);
+      const float upper = lower_[known_] + query.slack(block, row % kBlockRows);
+      // A damaged file may hold factors that are not numbers, which cannot be put in order.
+      upper_[known_] = upper < kInfinity ? upper : kInfinity;
     }
     order_.assign(upper_.begin(), upper_.begin() + static_cast<std::ptrdiff_t>(count_));
     const auto kth = order_.begin() + static_cast<std::ptrdiff_t>(want_ - 1);
-    // A damaged file may hold factors that are not numbers, which cannot be put in order.
-    std::replace_if(order_.begin(), order_.end(), [](float x) { return std::isnan(x); }, kInfinity);
     std::nth_element(order_.begin(), kth, order_.end());
     bar_ = std::min(bar_, std::nextafter(*kth, kInfinity));
     std::size_t kept = 0;
@@ -117,7 +117,7 @@ class Sieve {
       kept += lower_[i] < bar_ ? 1 : 0;
     }
     count_ = known_ = kept;
-    full_ = 2 * kept + 32;
+    full_ = 3 * kept + 64;  // seldom: putting in order costs more than a few more candidates
   }
 
   const CompressBelow below_ = kernels::active().below;

@@ -477,11 +477,18 @@ void PqCodec::pack(const std::byte* row, std::size_t place, std::byte* block) co
 }
 
 void PqCodec::unpack(const std::byte* block, std::size_t place, std::byte* row) const {
-  std::vector<std::uint8_t> codes(books_->parts());
-  get_nibbles(block, codes.size(), place, codes.data());
+  const std::size_t parts = books_->parts();
+  constexpr std::size_t kTogether = 64;
+  std::uint8_t codes[kTogether + 1];
   std::memset(row, 0, stride());
-  for (std::size_t part = 0; part < codes.size(); ++part) {
-    row[part / 2] |= static_cast<std::byte>(codes[part] << (part % 2 * 4));
+  for (std::size_t first = 0; first < parts; first += kTogether) {
+    const std::size_t n = std::min(kTogether, parts - first);
+    get_nibbles(block + nibble_block_bytes(first), n, place, codes);
+    codes[n] = 0;  // beside an odd last one
+    std::byte* to = row + first / 2;
+    for (std::size_t i = 0; i < n; i += 2) {
+      *to++ = static_cast<std::byte>(codes[i] | codes[i + 1] << 4);
+    }
   }
 }
 
