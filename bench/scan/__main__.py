@@ -4,7 +4,8 @@ Both libraries hold the same rows, one after another in the same process; they t
 ratio is that of the median times. What is timed is search() of a FlatIndex beside that of faiss,
 one query at a time and in batches: preparing queries and choosing the ten best included, and with
 vicinal the exact distances of those that may be among them. faiss has RaBitQ with and without the
-rotation that its codes are meant for; vicinal rotates by itself. Without a data file the rows are random: rates are right then, recall means little.
+rotation that its codes are meant for; vicinal rotates by itself. Without a data file the rows are
+random: rates are right then, recall means little.
 """
 
 from __future__ import annotations

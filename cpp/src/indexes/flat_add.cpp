@@ -111,6 +111,7 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     next.store = grown(now, *next.codec, std::max<std::size_t>(next.rows, half_more), table);
   }
   if (Snapshot::blocks(*next.codec)) {
+    // All of them first, for a row may be refused: as much memory again, until they are packed.
     Buffer coded = Buffer::allocate(rows.rows * stride);
     encode(rows, *next.codec, coded.mutable_data(), run);
     auto packed = now.packed ? std::make_shared<PackedRows>(*now.packed)

@@ -29,7 +29,9 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
       const std::size_t whole = rows / quantizers::kBlockRows;
       SectionSource blocks{"blocks", {}};
       if (whole != 0) blocks.pieces.emplace_back(now->packed->block(0), whole * block);
-      if (whole != now->packed->blocks()) blocks.pieces.emplace_back(now->packed->block(whole), block);
+      if (whole != now->packed->blocks()) {
+        blocks.pieces.emplace_back(now->packed->block(whole), block);
+      }
       sections.push_back(std::move(blocks));
     } else {
       sections.push_back({"codes", {{now->store->codes.data(), rows * now->codec->stride()}}});

@@ -195,7 +195,8 @@ void FlatIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64_t
     search.nothing();
   } else if (plan.packed() != nullptr && !plan.listed()) {
     indexes::scan_packed(search, run);
-  } else if (plan.packed() != nullptr || queries.rows < indexes::kTileQueries || !plan.codec().reconstructs()) {
+  } else if (plan.packed() != nullptr || queries.rows < indexes::kTileQueries ||
+             !plan.codec().reconstructs()) {
     indexes::stream(search, run);
   } else {
     indexes::tile(search, run);

@@ -57,8 +57,8 @@ class PackedRows {
   /// Whether the blocks are those of a mapped file.
   bool mapped() const noexcept { return mapped_; }
 
-  /// Calls use(first block, blocks) for at most `most` blocks at a time that lie one after the other
-  /// and together hold rows [first, last), but for blocks without a row that is allowed.
+  /// Calls use(first block, blocks) for at most `most` blocks at a time that lie one after the
+  /// other and together hold rows [first, last), but for blocks without a row that is allowed.
   template <class Use>
   void walk(std::size_t first, std::size_t last, std::size_t most, const Bitmap* allowed,
             const Use& use) const {

@@ -21,8 +21,9 @@ struct Kind {
 
 constexpr Kind kKinds[] = {
     {CodecKind::kPq, 1, 4, 0},       {CodecKind::kPq, 3, 4, 0},       {CodecKind::kPq, 4, 4, 1},
-    {CodecKind::kRotation, 0, 1, 0}, {CodecKind::kRotation, 0, 2, 1}, {CodecKind::kRotation, 0, 2, 2},
-    {CodecKind::kRotation, 0, 3, 0}, {CodecKind::kRotation, 0, 4, 1}, {CodecKind::kRotation, 0, 4, 2},
+    {CodecKind::kRotation, 0, 1, 0}, {CodecKind::kRotation, 0, 2, 1},
+    {CodecKind::kRotation, 0, 2, 2}, {CodecKind::kRotation, 0, 3, 0},
+    {CodecKind::kRotation, 0, 4, 1}, {CodecKind::kRotation, 0, 4, 2},
 };
 
 CodecSpec spec_of(const Kind& kind, std::size_t dim) {
@@ -42,7 +43,8 @@ struct Rows {
   std::size_t n;
 };
 
-Rows rows_of(const CodecSpec& spec, std::size_t dim, Metric metric, const std::vector<float>& rows) {
+Rows rows_of(const CodecSpec& spec, std::size_t dim, Metric metric,
+             const std::vector<float>& rows) {
   Rows out;
   out.n = rows.size() / dim;
   out.codec = Codec::train(spec, dim, metric, {rows.data(), out.n, dim});

@@ -221,8 +221,8 @@ TEST_F(Hostile, OtherVersions) {
   test::Front front;
   front.file_bytes = 64;
   front.version = 3;
-  expect_front_refused(front, "at byte 8: the format is version 3; this library reads versions 1 to "
-                              "2: a newer one is needed");
+  expect_front_refused(front, "at byte 8: the format is version 3; this library reads versions 1 "
+                              "to 2: a newer one is needed");
   front.version = 0;
   expect_front_refused(front, "the format is version 0; this library reads versions 1 to 2");
   front.version = 0xFFFFFFFFu;
