@@ -1,8 +1,11 @@
 """python -m bench.scan [DATA.npz] [--rows N] [--parts M ...]: rates, ratios and recall.
 
 Both libraries hold the same rows, one after another in the same process; they take turns, and the
-ratio is that of the median times. Searching includes preparing the queries and choosing the ten
-best. Without a data file the rows are random: rates are right then, recall means little.
+ratio is that of the median times. What is timed is search() of a FlatIndex beside that of faiss,
+one query at a time and in batches: preparing queries and choosing the ten best included, and with
+vicinal the exact distances of those that may be among them. faiss has RaBitQ with and without the
+rotation that its codes are meant for; vicinal rotates by itself. Without a data file the rows are
+random: rates are right then, recall means little.
 """
 
 from __future__ import annotations
@@ -120,9 +123,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     pairs = [(f"pq{m}x4", f"PQ{m}x4fs") for m in args.parts]
     if not args.no_rabitq:
         pairs.append(("rabitq1", "RaBitQfs"))
+        pairs.append(("rabitq1", f"RR{rows.shape[1]},RaBitQfs"))
     for names in pairs:
         result = compare(args, rows, queries, data, names)
-        line = f"{names[0]:>9} / {names[1]:<9} {len(rows):>9} x {rows.shape[1]}"
+        line = f"{names[0]:>9} / {names[1]:<14} {len(rows):>9} x {rows.shape[1]}"
         for batch in (1, args.batch):
             at = result[f"batch_{batch}"]
             line += (

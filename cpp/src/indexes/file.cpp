@@ -19,9 +19,9 @@ storage::File open_file(const std::string& path, OpenMode mode, const std::strin
 
 void save_file(const std::string& path, const std::string& kind, const storage::Json& config,
                const std::string& metadata, const std::vector<storage::SectionSource>& sections,
-               const RunOptions& run) {
+               const RunOptions& run, std::uint32_t version) {
   choose_checksum();
-  storage::write_file(path, kind, config, metadata, sections, run);
+  storage::write_file(path, kind, config, metadata, sections, run, version);
 }
 
 }  // namespace indexes

@@ -90,7 +90,8 @@ void FlatIndex::Impl::get(std::int64_t id, float* out) const {
     row = find(id);
   });
   if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
-  at->codec->decode(at->store->codes.data() + std::size_t{row} * at->codec->stride(), 1, out, dim);
+  std::vector<std::byte> room(at->packed ? at->codec->stride() : 0);
+  at->codec->decode(at->codes(row, room.data()), 1, out, dim);
 }
 
 FlatIndex::Impl::View FlatIndex::Impl::rows_of(const std::int64_t* ids, std::size_t count,
@@ -182,7 +183,13 @@ MemoryReport FlatIndex::Impl::memory() const {
       report.push_back({what, used, buffer.borrowed()});
       reserve += buffer.size() - used;
     };
-    part("codes", now->store->codes, now->codec->stride());
+    if (now->packed) {
+      const std::uint64_t bytes = now->packed->bytes();
+      report.push_back({"codes", bytes, now->packed->mapped()});
+      reserve += now->packed->memory() - bytes;
+    } else {
+      part("codes", now->store->codes, now->codec->stride());
+    }
     part("ids", now->store->ids, sizeof(std::int64_t));
     if (reserve != 0) report.push_back({"reserve", reserve, false});
   }

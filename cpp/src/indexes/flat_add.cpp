@@ -15,6 +15,7 @@
 namespace vicinal {
 
 using indexes::FlatStore;
+using indexes::PackedRows;
 using quantizers::Codec;
 
 namespace {
@@ -27,8 +28,9 @@ std::shared_ptr<FlatStore> FlatIndex::Impl::grown(const Snapshot& now, const Cod
                                                   std::size_t capacity, bool table) const {
   auto next = std::make_shared<FlatStore>();
   next->capacity = capacity;
-  next->codes = Buffer::allocate(capacity * codec.stride());
-  if (now.rows != 0) {
+  const bool blocks = Snapshot::blocks(codec);  // grow by themselves
+  if (!blocks) next->codes = Buffer::allocate(capacity * codec.stride());
+  if (now.rows != 0 && !blocks) {
     std::memcpy(next->codes.mutable_data(), now.store->codes.data(), now.rows * codec.stride());
   }
   if (table) {
@@ -108,7 +110,17 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     const std::size_t half_more = now.rows == 0 ? 0 : std::size_t{now.rows} + now.rows / 2;
     next.store = grown(now, *next.codec, std::max<std::size_t>(next.rows, half_more), table);
   }
-  encode(rows, *next.codec, next.store->codes.mutable_data() + now.rows * stride, run);
+  if (Snapshot::blocks(*next.codec)) {
+    // All of them first, for a row may be refused: as much memory again, until they are packed.
+    Buffer coded = Buffer::allocate(rows.rows * stride);
+    encode(rows, *next.codec, coded.mutable_data(), run);
+    auto packed = now.packed ? std::make_shared<PackedRows>(*now.packed)
+                             : std::make_shared<PackedRows>(next.codec);
+    packed->append(coded.data(), rows.rows);
+    next.packed = std::move(packed);
+  } else {
+    encode(rows, *next.codec, next.store->codes.mutable_data() + now.rows * stride, run);
+  }
   if (table) {
     auto* to = reinterpret_cast<std::int64_t*>(next.store->ids.mutable_data()) + now.rows;
     for (std::size_t i = 0; i < rows.rows; ++i) to[i] = new_id(i);
@@ -140,6 +152,7 @@ FlatIndex::Impl::Snapshot FlatIndex::Impl::compacted(const Snapshot& now) const 
   next.removed = 0;
   next.dead = nullptr;
   next.store = nullptr;
+  next.packed = nullptr;
   if (next.rows == 0) {
     next.ascending = true;
     return next;
@@ -147,16 +160,30 @@ FlatIndex::Impl::Snapshot FlatIndex::Impl::compacted(const Snapshot& now) const 
   const std::size_t stride = now.codec->stride();
   next.store = std::make_shared<FlatStore>();
   next.store->capacity = next.rows;
-  next.store->codes = Buffer::allocate(next.rows * stride);
   next.store->ids = Buffer::allocate(next.rows * sizeof(std::int64_t));
-  std::byte* to = next.store->codes.mutable_data();
+  std::shared_ptr<PackedRows> packed;
+  std::vector<std::byte> room;
+  std::byte* to = nullptr;
+  if (now.packed) {
+    packed = std::make_shared<PackedRows>(now.codec);
+    packed->reserve(next.rows);
+    room.resize(stride);
+  } else {
+    next.store->codes = Buffer::allocate(next.rows * stride);
+    to = next.store->codes.mutable_data();
+  }
   auto* ids = reinterpret_cast<std::int64_t*>(next.store->ids.mutable_data());
   for (std::uint32_t row = 0; row < now.rows; ++row) {
     if (now.gone(row)) continue;
-    std::memcpy(to, now.store->codes.data() + row * stride, stride);
-    to += stride;
     *ids++ = now.id(row);
+    if (packed) {
+      packed->append(now.codes(row, room.data()), 1);
+    } else {
+      std::memcpy(to, now.store->codes.data() + row * stride, stride);
+      to += stride;
+    }
   }
+  next.packed = std::move(packed);
   return next;
 }
 

@@ -11,6 +11,7 @@
 
 namespace vicinal {
 
+using indexes::PackedRows;
 using quantizers::Codec;
 using storage::File;
 using storage::Json;
@@ -22,7 +23,19 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
   const std::uint64_t rows = now->rows;
   std::vector<SectionSource> sections;
   if (rows != 0) {
-    sections.push_back({"codes", {{now->store->codes.data(), rows * now->codec->stride()}}});
+    if (now->packed) {
+      // Whole blocks lie together, the one begun apart.
+      const std::size_t block = now->codec->block_bytes();
+      const std::size_t whole = rows / quantizers::kBlockRows;
+      SectionSource blocks{"blocks", {}};
+      if (whole != 0) blocks.pieces.emplace_back(now->packed->block(0), whole * block);
+      if (whole != now->packed->blocks()) {
+        blocks.pieces.emplace_back(now->packed->block(whole), block);
+      }
+      sections.push_back(std::move(blocks));
+    } else {
+      sections.push_back({"codes", {{now->store->codes.data(), rows * now->codec->stride()}}});
+    }
     if (!now->numbered())
       sections.push_back({"ids", {{now->store->ids.data(), rows * sizeof(std::int64_t)}}});
     if (now->dead)
@@ -38,7 +51,8 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
   config["removed"] = std::uint64_t{now->removed};
   config["next_id"] = now->next_id;
   config["ascending"] = std::uint64_t{now->ascending ? 1u : 0u};
-  indexes::save_file(path, "flat", config, metadata, sections, run);
+  const std::uint32_t version = now->packed ? indexes::kBlocksVersion : indexes::kPlainVersion;
+  indexes::save_file(path, "flat", config, metadata, sections, run, version);
 }
 
 std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, OpenMode mode) {
@@ -70,7 +84,19 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
     const std::uint64_t rows = at.rows;
     auto store = std::make_shared<indexes::FlatStore>();
     store->capacity = at.rows;
-    store->codes = file.section("codes", rows * at.codec->stride());
+    if (!Snapshot::blocks(*at.codec)) {
+      store->codes = file.section("codes", rows * at.codec->stride());
+    } else if (file.has("blocks")) {
+      const std::size_t bytes = PackedRows::blocks_of(rows) * at.codec->block_bytes();
+      const auto blocks = std::make_shared<const Buffer>(file.section("blocks", bytes));
+      at.packed = std::make_shared<const PackedRows>(
+          PackedRows::borrow(at.codec, blocks->data(), rows, blocks, mode == OpenMode::kMap));
+    } else {  // from before there were blocks in files
+      const Buffer codes = file.section("codes", rows * at.codec->stride());
+      auto packed = std::make_shared<PackedRows>(at.codec);
+      packed->append(codes.data(), rows);
+      at.packed = std::move(packed);
+    }
     if (file.has("ids")) store->ids = file.section("ids", rows * sizeof(std::int64_t));
     if (file.has("removed")) {
       file.verify("removed");

@@ -1,11 +1,13 @@
 #include "indexes/flat_plan.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "base/rows_reader.h"
+#include "indexes/flat_packed.h"
 
 namespace vicinal::indexes {
 namespace {
@@ -13,6 +15,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kDecodeRows = 32;   // byte rows made floats at a time
 constexpr std::size_t kCollectRows = 512;
+constexpr std::size_t kUnpackRows = 16;
 
 constexpr std::uint64_t ones(std::size_t n) {
   return n >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
@@ -37,7 +40,7 @@ FlatPlan::FlatPlan(const FlatIndex::Impl& index, const Allowed& allowed) {
     }
     count_ = rows.count();
     if (count_ == view_->rows) return;
-    if (count_ > view_->rows / 3) {
+    if (enough()) {
       masked_ = true;
       visible_ = std::move(rows);
       return;
@@ -51,7 +54,7 @@ FlatPlan::FlatPlan(const FlatIndex::Impl& index, const Allowed& allowed) {
   }
   view_ = index.rows_of(allowed.ids, allowed.count, list_);
   count_ = list_.size();
-  if (count_ > view_->rows / 3) {
+  if (enough()) {
     masked_ = count_ != view_->rows;
     visible_ = Bitmap(view_->rows);
     for (const std::uint32_t row : list_) visible_.set(row);
@@ -59,6 +62,11 @@ FlatPlan::FlatPlan(const FlatIndex::Impl& index, const Allowed& allowed) {
   } else {
     listed_ = true;
   }
+}
+
+bool FlatPlan::enough() const noexcept {
+  // Blocks without an allowed row are skipped; to unpack a row takes as long as to scan hundreds.
+  return count_ > (packed() != nullptr ? view_->rows / 512 : view_->rows / 3);
 }
 
 bool FlatPlan::hide(std::size_t first, std::size_t n, float* values) const noexcept {
@@ -92,6 +100,8 @@ void FlatQuery::prepare(const quantizers::Codec& codec, Metric metric, const flo
   }
   if (!decodes_) {
     codec.prepare(query, quantizers::Precision::kExact, query_);
+    bounded_ = codec.has_bounds() && codec.prepare_bounds(query, bounds_);
+    assert(!bounded_ || bounds_.shift() == query_.shift());
     return;
   }
   float* values = values_.get(dim + 16);  // kernels may read zeros up to a multiple of 64 bytes
@@ -128,7 +138,19 @@ void FlatQuery::block(const std::byte* codes, std::size_t n, float* out) {
   finish(out, n);
 }
 
-void FlatQuery::ids(const std::byte* codes, const std::uint32_t* rows, std::size_t n, float* out) {
+void FlatQuery::ids(const FlatSnapshot& at, const std::uint32_t* rows, std::size_t n, float* out) {
+  if (at.packed != nullptr) {
+    const std::size_t stride = codec_->stride();
+    std::byte* const room = unpacked_.get(kUnpackRows * stride);
+    for (std::size_t i = 0; i < n; i += kUnpackRows) {
+      const std::size_t chunk = std::min(kUnpackRows, n - i);
+      for (std::size_t j = 0; j < chunk; ++j) at.packed->get(rows[i + j], room + j * stride);
+      query_.score_block(room, chunk, out + i);
+    }
+    finish(out, n);
+    return;
+  }
+  const std::byte* const codes = at.store->codes.data();
   if (decodes_) {
     for (std::size_t i = 0; i < n; ++i) decoded(codes + rows[i] * codec_->stride(), 1, out + i);
   } else {
@@ -152,9 +174,12 @@ void FlatQuery::finish(float* scores, std::size_t n) const noexcept {
 
 void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::size_t last,
              float radius, Reached& out, Comparisons* counted) {
+  if (plan.packed() != nullptr && !plan.listed()) {
+    collect_packed(plan, query, first, last, radius, out, counted);
+    return;
+  }
   const float bar = std::nextafter(radius, kInfinity);
   const auto below = kernels::active().below;
-  const std::byte* codes = plan.at().store->codes.data();
   float scores[kCollectRows];
   std::uint32_t places[kCollectRows + 16];
   float kept[kCollectRows + 16];
@@ -162,7 +187,7 @@ void collect(const FlatPlan& plan, FlatQuery& query, std::size_t first, std::siz
     const std::size_t n = std::min(kCollectRows, last - place);
     if (counted != nullptr) counted->add(n);
     if (plan.listed()) {
-      query.ids(codes, plan.list() + place, n, scores);
+      query.ids(plan.at(), plan.list() + place, n, scores);
     } else {
       query.block(plan.codes(place), n, scores);
       if (plan.masked() && !plan.hide(place, n, scores)) continue;

@@ -35,7 +35,18 @@ class FlatPlan {
   /// Puts +inf where places first .. first + n - 1 are hidden. False if all of them are.
   bool hide(std::size_t first, std::size_t n, float* values) const noexcept;
 
+  /// The rows in blocks; null if they lie one after the other.
+  const PackedRows* packed() const noexcept { return view_->packed.get(); }
+  const Bitmap* mask() const noexcept { return masked_ ? &visible_ : nullptr; }
+  /// What scanning one row reads.
+  std::size_t row_bytes() const noexcept {
+    return packed() != nullptr ? codec().block_bytes() / quantizers::kBlockRows : codec().stride();
+  }
+
  private:
+  /// Whether so many of the rows are allowed that all are looked at.
+  bool enough() const noexcept;
+
   FlatIndex::Impl::View view_;
   std::size_t count_ = 0;
   bool listed_ = false;
@@ -51,7 +62,19 @@ class FlatQuery {
   /// query: dim floats, of unit length under cosine.
   void prepare(const quantizers::Codec& codec, Metric metric, const float* query);
   void block(const std::byte* codes, std::size_t n, float* out);
-  void ids(const std::byte* codes, const std::uint32_t* rows, std::size_t n, float* out);
+  void ids(const FlatSnapshot& at, const std::uint32_t* rows, std::size_t n, float* out);
+
+  /// Of codecs whose rows lie in blocks: whether the two below can be used.
+  bool bounded() const noexcept { return bounded_; }
+  /// No distance is less; out has room for `count` whole blocks.
+  void bounds(const std::byte* blocks, std::size_t count, float* out) const {
+    bounds_.score(blocks, count, out);
+    finish(out, count * quantizers::kBlockRows);
+  }
+  /// About how far the distance of a row may lie above that.
+  float slack(const std::byte* block, std::size_t place) const {
+    return bounds_.slack(block, place);
+  }
 
  private:
   void decoded(const std::byte* codes, std::size_t n, float* out);
@@ -60,7 +83,10 @@ class FlatQuery {
   const quantizers::Codec* codec_ = nullptr;
   Metric metric_ = Metric::kL2;
   bool decodes_ = false;  // byte rows, and a query that is not whole numbers: compared as floats
+  bool bounded_ = false;
   quantizers::Query query_;
+  quantizers::BlockQuery bounds_;
+  quantizers::Scratch<std::byte> unpacked_;
   quantizers::Scratch<float> values_;
   quantizers::Scratch<float> rows_;
 };

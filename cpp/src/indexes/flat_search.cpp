@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
+#include "indexes/flat_packed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -19,7 +20,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::size_t kGroup = 8;  // queries that share one reading of a chunk
 constexpr std::size_t kChunkRows = 1024;                     // at most
 constexpr std::size_t kChunkBytes = std::size_t{128} << 10;  // of codes: stays in the second cache
-constexpr std::size_t kRangeBytes = std::size_t{1} << 20;  // less is not worth waking a thread for
 constexpr std::size_t kTileQueries = 10;                      // fewer are streamed
 
 struct StreamScratch {
@@ -32,7 +32,7 @@ struct StreamScratch {
 void score_chunk(const FlatPlan& plan, std::size_t place, std::size_t n, FlatQuery& query,
                  float* scores, BlockTopK& top) {
   if (plan.listed()) {
-    query.ids(plan.at().store->codes.data(), plan.list() + place, n, scores);
+    query.ids(plan.at(), plan.list() + place, n, scores);
     top.push_ids(scores, n, plan.list() + place);
     return;
   }
@@ -125,7 +125,7 @@ void stream_places(const FlatSearch& search, std::size_t q, std::size_t first, s
 void stream(const FlatSearch& search, const RunOptions& run) {
   const FlatPlan& plan = search.plan;
   const std::size_t count = search.queries.rows;
-  const std::size_t bytes = plan.places() * plan.codec().stride();
+  const std::size_t bytes = plan.places() * plan.row_bytes();
   // Little work stays on this thread; a lot is cut so that there is something for every thread.
   const bool small = bytes * std::min(count, std::size_t{1} << 20) < kRangeBytes;
   const unsigned threads = small ? 1 : workers(run);
@@ -193,7 +193,10 @@ void FlatIndex::Impl::search(const VectorsView& queries, MatrixView<std::int64_t
   const indexes::FlatSearch search{plan, metric, queries, ids, distances, want};
   if (most == 0) {
     search.nothing();
-  } else if (queries.rows < indexes::kTileQueries || !plan.codec().reconstructs()) {
+  } else if (plan.packed() != nullptr && !plan.listed()) {
+    indexes::scan_packed(search, run);
+  } else if (plan.packed() != nullptr || queries.rows < indexes::kTileQueries ||
+             !plan.codec().reconstructs()) {
     indexes::stream(search, run);
   } else {
     indexes::tile(search, run);
@@ -211,7 +214,7 @@ RangeResult FlatIndex::Impl::range_search(const VectorsView& queries, float radi
   if (plan.count() == 0 || queries.rows == 0) return result;
 
   using Found = std::vector<std::pair<float, std::int64_t>>;
-  const std::size_t ranges = plan.places() * plan.codec().stride() / indexes::kRangeBytes + 1;
+  const std::size_t ranges = plan.places() * plan.row_bytes() / indexes::kRangeBytes + 1;
   const std::size_t split =
       queries.rows >= workers(run) ? 1 : std::min<std::size_t>(ranges, workers(run));
   std::vector<Found> parts(queries.rows * split);

@@ -54,6 +54,9 @@ class FlatParts {
   std::vector<std::vector<Hit>> hits_;
 };
 
+// Of codes; less is not worth waking a thread for.
+constexpr std::size_t kRangeBytes = std::size_t{1} << 20;
+
 /// Each row is read once for a few queries: memory bounds it.
 void stream(const FlatSearch& search, const RunOptions& run);
 /// The `want` nearest of a few queries among places [first, last), one after another chunk.

@@ -234,7 +234,7 @@ class Group {
     query.prepare(plan.codec(), search_.metric,
                   query_rows(search_.queries, first_query_ + q, first_query_ + q + 1,
                              search_.unit(), floats_));
-    query.ids(plan.at().store->codes.data(), rows, count, distances);
+    query.ids(plan.at(), rows, count, distances);
     top.reset(search_.want);
     top.push_ids(distances, count, rows);
     hits = &top.finish();

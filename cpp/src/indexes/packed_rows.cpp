@@ -25,26 +25,6 @@ constexpr std::size_t kChunk = 16;
 constexpr std::size_t kSharedBytes = std::size_t{128} << 10;  // of codes that several queries share
 constexpr std::size_t kLine = 64;
 
-/// Bits of the rows of one block.
-std::uint32_t bits_of(const Bitmap& allowed, std::size_t block) noexcept {
-  static_assert(kBlockRows == 32);
-  const std::size_t word = block / 2;
-  if (word >= allowed.words().size()) return 0;
-  return static_cast<std::uint32_t>(allowed.words()[word] >> (block % 2 * 32));
-}
-
-/// +inf where a row of these blocks is not allowed.
-void hide(const Bitmap& allowed, std::size_t first_block, std::size_t blocks,
-          float* distances) noexcept {
-  for (std::size_t b = 0; b < blocks; ++b, distances += kBlockRows) {
-    const std::uint32_t bits = bits_of(allowed, first_block + b);
-    if (bits == 0xFFFFFFFFu) continue;
-    for (std::size_t r = 0; r < kBlockRows; ++r) {
-      if ((bits >> r & 1u) == 0) distances[r] = kInfinity;
-    }
-  }
-}
-
 /// Scores of rows first .. first + n - 1, made distances.
 void shape(const PackedTerms& terms, std::size_t first, std::size_t n, float* scores) noexcept {
   if (terms.factor == 1.0f && terms.offset == 0.0f && terms.add == nullptr &&
@@ -55,30 +35,6 @@ void shape(const PackedTerms& terms, std::size_t first, std::size_t n, float* sc
                                   terms.factor, terms.offset, terms.least, n);
 }
 
-/// Calls use(first block, blocks) for at most `most` blocks at a time that lie one after the other
-/// and together hold rows [first, last), but for blocks without a row that is allowed. Blocks up to
-/// `whole` lie together.
-template <class Use>
-void walk(std::size_t first, std::size_t last, std::size_t whole, std::size_t most,
-          const Bitmap* allowed, const Use& use) {
-  if (first >= last) return;
-  const std::size_t end = PackedRows::blocks_of(last);
-  const auto any = [allowed](std::size_t b) {
-    return allowed == nullptr || bits_of(*allowed, b) != 0;
-  };
-  for (std::size_t b = first / kBlockRows; b < end;) {
-    if (!any(b)) {
-      ++b;
-      continue;
-    }
-    const std::size_t limit = b < whole ? std::min({end, whole, b + most}) : b + 1;
-    std::size_t stop = b + 1;
-    while (stop < limit && any(stop)) ++stop;
-    use(b, stop - b);
-    b = stop;
-  }
-}
-
 /// Scores of `blocks` blocks, of which rows [first, last) count, to the best.
 void offer(const PackedTerms& terms, std::size_t block, std::size_t blocks, std::size_t first,
            std::size_t last, float* scores, BlockTopK& top) {
@@ -86,7 +42,7 @@ void offer(const PackedTerms& terms, std::size_t block, std::size_t blocks, std:
   const std::size_t n = std::min(last, (block + blocks) * kBlockRows) - begin;
   float* const distances = scores + (begin - block * kBlockRows);
   shape(terms, begin, n, distances);
-  if (terms.allowed != nullptr) hide(*terms.allowed, block, blocks, scores);
+  if (terms.allowed != nullptr) PackedRows::hide(*terms.allowed, block, blocks, scores);
   if (terms.numbers != nullptr) {
     top.push_ids(distances, n, terms.numbers + begin);
   } else {
@@ -107,9 +63,10 @@ PackedRows::PackedRows(std::shared_ptr<const quantizers::Codec> codec)
 
 PackedRows PackedRows::borrow(std::shared_ptr<const quantizers::Codec> codec,
                               const std::byte* blocks, std::size_t rows,
-                              std::shared_ptr<const void> owner) {
+                              std::shared_ptr<const void> owner, bool mapped) {
   PackedRows out(std::move(codec));
   out.rows_ = rows;
+  out.mapped_ = mapped && rows != 0;
   const std::size_t whole = out.full();
   if (whole != 0) {
     out.store_ = std::make_shared<Store>(
@@ -120,6 +77,17 @@ PackedRows PackedRows::borrow(std::shared_ptr<const quantizers::Codec> codec,
         Buffer::borrow(blocks + whole * out.block_bytes_, out.block_bytes_, std::move(owner)));
   }
   return out;
+}
+
+void PackedRows::hide(const Bitmap& allowed, std::size_t first_block, std::size_t blocks,
+                      float* distances) noexcept {
+  for (std::size_t b = 0; b < blocks; ++b, distances += kBlockRows) {
+    const std::uint32_t bits = bits_of(allowed, first_block + b);
+    if (bits == 0xFFFFFFFFu) continue;
+    for (std::size_t r = 0; r < kBlockRows; ++r) {
+      if ((bits >> r & 1u) == 0) distances[r] = kInfinity;
+    }
+  }
 }
 
 const std::byte* PackedRows::block(std::size_t b) const noexcept {
@@ -142,6 +110,7 @@ void PackedRows::copy_store(std::size_t capacity) {
   }
   store_ = std::move(next);
   store_alone_.set();
+  mapped_ = false;
 }
 
 /// Memory for so many whole blocks, those beyond full() for this object alone to fill.
@@ -241,7 +210,7 @@ void PackedRows::scan(const BlockQuery& query, std::size_t first, std::size_t la
                       const PackedTerms& terms, BlockTopK& top) const {
   assert(last <= rows_);
   alignas(kLine) float scores[kChunk * kBlockRows];
-  walk(first, last, full(), kChunk, terms.allowed, [&](std::size_t b, std::size_t blocks) {
+  walk(first, last, kChunk, terms.allowed, [&](std::size_t b, std::size_t blocks) {
     query.score(block(b), blocks, scores);
     offer(terms, b, blocks, first, last, scores, top);
   });
@@ -257,7 +226,7 @@ void PackedRows::scan(const BlockQuery* const* queries, std::size_t count, std::
     if (terms[q].allowed != common) common = nullptr;
   }
   const std::size_t most = std::clamp<std::size_t>(kSharedBytes / block_bytes_, 1, kChunk);
-  walk(first, last, full(), most, common, [&](std::size_t b, std::size_t blocks) {
+  walk(first, last, most, common, [&](std::size_t b, std::size_t blocks) {
     for (std::size_t q = 0; q < count; ++q) {
       queries[q]->score(block(b), blocks, scores);
       offer(terms[q], b, blocks, first, last, scores, *tops[q]);
@@ -269,7 +238,7 @@ void PackedRows::score(const BlockQuery& query, std::size_t first, std::size_t l
                        const PackedTerms& terms, float* out) const {
   assert(last <= rows_);
   alignas(kLine) float scores[kChunk * kBlockRows];
-  walk(first, last, full(), kChunk, nullptr, [&](std::size_t b, std::size_t blocks) {
+  walk(first, last, kChunk, nullptr, [&](std::size_t b, std::size_t blocks) {
     query.score(block(b), blocks, scores);
     const std::size_t begin = std::max(first, b * kBlockRows);
     const std::size_t n = std::min(last, (b + blocks) * kBlockRows) - begin;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -36,8 +37,9 @@ class PackedRows {
   /// Throws ArgumentError if the codec has no blocks.
   explicit PackedRows(std::shared_ptr<const quantizers::Codec> codec);
   /// blocks_of(rows) blocks as a file holds them, 64-byte aligned; `owner` keeps them alive.
+  /// mapped: they are not memory that anybody took.
   static PackedRows borrow(std::shared_ptr<const quantizers::Codec> codec, const std::byte* blocks,
-                           std::size_t rows, std::shared_ptr<const void> owner);
+                           std::size_t rows, std::shared_ptr<const void> owner, bool mapped = true);
 
   const quantizers::Codec& codec() const noexcept { return *codec_; }
   std::size_t rows() const noexcept { return rows_; }
@@ -52,6 +54,39 @@ class PackedRows {
   std::size_t bytes() const noexcept { return blocks() * block_bytes_; }
   /// Bytes taken from the system, those shared with copies included.
   std::size_t memory() const noexcept;
+  /// Whether the blocks are those of a mapped file.
+  bool mapped() const noexcept { return mapped_; }
+
+  /// Calls use(first block, blocks) for at most `most` blocks at a time that lie one after the
+  /// other and together hold rows [first, last), but for blocks without a row that is allowed.
+  template <class Use>
+  void walk(std::size_t first, std::size_t last, std::size_t most, const Bitmap* allowed,
+            const Use& use) const {
+    if (first >= last) return;
+    const std::size_t end = blocks_of(last), whole = full();
+    const auto any = [allowed](std::size_t b) { return !allowed || bits_of(*allowed, b) != 0; };
+    for (std::size_t b = first / quantizers::kBlockRows; b < end;) {
+      if (!any(b)) {
+        ++b;
+        continue;
+      }
+      const std::size_t limit = b < whole ? std::min({end, whole, b + most}) : b + 1;
+      std::size_t stop = b + 1;
+      while (stop < limit && any(stop)) ++stop;
+      use(b, stop - b);
+      b = stop;
+    }
+  }
+  /// Bits of the rows of one block.
+  static std::uint32_t bits_of(const Bitmap& allowed, std::size_t block) noexcept {
+    static_assert(quantizers::kBlockRows == 32);
+    const std::size_t word = block / 2;
+    if (word >= allowed.words().size()) return 0;
+    return static_cast<std::uint32_t>(allowed.words()[word] >> (block % 2 * 32));
+  }
+  /// +inf for rows of these blocks that are not allowed.
+  static void hide(const Bitmap& allowed, std::size_t first_block, std::size_t blocks,
+                   float* distances) noexcept;
 
   /// Room for this many rows in all.
   void reserve(std::size_t rows);
@@ -112,6 +147,7 @@ class PackedRows {
   std::shared_ptr<const quantizers::Codec> codec_;
   std::size_t block_bytes_;
   std::size_t rows_ = 0;
+  bool mapped_ = false;
   std::shared_ptr<Store> store_;
   std::shared_ptr<Buffer> tail_;
   Alone store_alone_;

@@ -156,5 +156,6 @@ float Codec::twin_limit(const std::byte*) const noexcept {
 void Codec::pack(const std::byte*, std::size_t, std::byte*) const { assert(block_bytes() != 0); }
 void Codec::unpack(const std::byte*, std::size_t, std::byte*) const { assert(block_bytes() != 0); }
 void Codec::prepare_blocks(const float*, BlockQuery&) const { assert(block_bytes() != 0); }
+bool Codec::prepare_bounds(const float*, BlockQuery&) const { return false; }
 
 }  // namespace vicinal::quantizers

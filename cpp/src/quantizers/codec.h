@@ -80,19 +80,25 @@ class Query {
 class BlockQuery {
  public:
   using Score = void (*)(const void* state, const std::byte* blocks, std::size_t count, float* out);
+  using Slack = float (*)(const void* state, const std::byte* block, std::size_t place);
 
   /// out: kBlockRows scores for each of `count` blocks that follow one another; those of places
   /// never packed mean nothing.
   void score(const std::byte* blocks, std::size_t count, float* out) const {
     score_(state_, blocks, count, out);
   }
+  /// After prepare_bounds(): how far the exact score of a row may lie above the one given here.
+  float slack(const std::byte* block, std::size_t place) const {
+    return slack_(state_, block, place);
+  }
   /// As that of Query.
   float shift() const noexcept { return shift_; }
 
   // For codecs.
-  void use(const void* state, Score how) noexcept {
+  void use(const void* state, Score how, Slack above = nullptr) noexcept {
     state_ = state;
     score_ = how;
+    slack_ = above;
     shift_ = 0.0f;
   }
   void add_shift(float shift) noexcept { shift_ += shift; }  ///< after use(), which sets it to 0
@@ -103,6 +109,7 @@ class BlockQuery {
  private:
   const void* state_ = nullptr;
   Score score_ = nullptr;
+  Slack slack_ = nullptr;
   float shift_ = 0.0f;
   Scratch<float> values_;
   Scratch<std::uint8_t> tables_;
@@ -182,6 +189,12 @@ class Codec {
   virtual void pack(const std::byte* row, std::size_t place, std::byte* block) const;
   virtual void unpack(const std::byte* block, std::size_t place, std::byte* row) const;
   virtual void prepare_blocks(const float* query, BlockQuery& out) const;
+  /// Whether prepare_bounds() does anything.
+  virtual bool has_bounds() const noexcept { return false; }
+  /// As prepare_blocks(), but no score is above the one that Query gives to the same row under
+  /// kExact, NaN aside: whoever wants the nearest rows needs the exact scores of few. False, and
+  /// `out` is not to be used, where numbers leave the range of floats.
+  virtual bool prepare_bounds(const float* query, BlockQuery& out) const;
 
  protected:
   Codec(const CodecSpec& spec, std::size_t dim, Metric metric, std::size_t bytes);

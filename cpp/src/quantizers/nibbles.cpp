@@ -1,6 +1,7 @@
 #include "quantizers/nibbles.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -62,9 +63,13 @@ void put_nibbles(const std::uint8_t* values, std::size_t nibbles, std::size_t pl
 
 void get_nibbles(const std::byte* codes, std::size_t nibbles, std::size_t place,
                  std::uint8_t* values) noexcept {
-  for (std::size_t j = 0; j < nibbles; ++j) {
-    const Spot at = spot(j, place);
-    values[j] = static_cast<std::uint8_t>(static_cast<unsigned>(codes[at.byte]) >> at.up & 15u);
+  const unsigned up = spot(0, place).up;
+  for (std::size_t j = 0; j < nibbles; j += 4) {  // four of them lie side by side
+    const std::byte* from = codes + spot(j, place).byte;
+    const std::size_t n = std::min<std::size_t>(4, nibbles - j);
+    for (std::size_t i = 0; i < n; ++i) {
+      values[j + i] = static_cast<std::uint8_t>(static_cast<unsigned>(from[i]) >> up & 15u);
+    }
   }
 }
 
@@ -107,6 +112,34 @@ TableScale round_tables(const float* tables, std::size_t nibbles, std::uint8_t* 
     }
   }
   return {static_cast<float>(offset), usable ? widest / 255.0f : 0.0f};
+}
+
+TableErrors table_errors(const float* tables, std::size_t nibbles, const std::uint8_t* rounded,
+                         float scale) noexcept {
+  constexpr std::size_t kLanes = 4;  // chains of comparisons, as above
+  TableErrors sum = {0.0, 0.0, 0.0};
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16, rounded += 16) {
+    float low[kLanes], high[kLanes], size[kLanes] = {};
+    float zero = 0.0f;  // unless an entry is not finite, which comparisons may pass over
+    std::fill(low, low + kLanes, std::numeric_limits<float>::infinity());
+    std::fill(high, high + kLanes, -std::numeric_limits<float>::infinity());
+    for (std::size_t i = 0; i < 16; i += kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const float entry = tables[i + lane];
+        const float error = entry - scale * static_cast<float>(rounded[i + lane]);
+        const float most = std::fabs(entry);
+        low[lane] = error < low[lane] ? error : low[lane];
+        high[lane] = error > high[lane] ? error : high[lane];
+        size[lane] = most > size[lane] ? most : size[lane];
+        zero += 0.0f * entry;
+      }
+    }
+    sum.least += std::min(std::min(low[0], low[1]), std::min(low[2], low[3]));
+    sum.most += std::max(std::max(high[0], high[1]), std::max(high[2], high[3]));
+    sum.size += static_cast<double>(zero);
+    sum.size += std::max(std::max(size[0], size[1]), std::max(size[2], size[3]));
+  }
+  return sum;
 }
 
 void score_nibbles(const NibbleScan& scan, const std::byte* blocks, std::size_t count,

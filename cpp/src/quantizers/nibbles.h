@@ -33,6 +33,17 @@ struct TableScale {
 /// Tables that are flat or not finite give bytes and a scale of zero.
 TableScale round_tables(const float* tables, std::size_t nibbles, std::uint8_t* out) noexcept;
 
+/// What table entries are above scale * their bytes, over all rows there could be.
+struct TableErrors {
+  double least;  ///< sum over tables of the least difference
+  double most;   ///< and of the greatest
+  double size;   ///< sum over tables of the largest |entry|
+};
+/// sum_j tables[j][c_j] - scale * (sum of bytes) lies between least and most, but for the rounding
+/// of the differences to float32, less than 2^-22 * size. Not finite if an entry is not.
+TableErrors table_errors(const float* tables, std::size_t nibbles, const std::uint8_t* rounded,
+                         float scale) noexcept;
+
 /// How the scores of blocks come about, for codecs whose rows are nibbles and at most two floats:
 /// score = add[row] + mul[row] * (offset + scale * sum).
 struct NibbleScan {

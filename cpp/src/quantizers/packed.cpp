@@ -26,20 +26,17 @@ std::size_t plane_bytes(const PackedPlane& plane) noexcept {
   return kLineBytes * std::size_t{plane.lines} + plane.tail;
 }
 
-// Calls use(byte, shift, dimension) for every dimension.
+// Calls use(first byte, shift, first dimension, n) for every run of dimensions in bytes that follow
+// one another.
 template <class Use>
-void each_place(const PackedPlane& plane, std::size_t dim, Use use) {
+void each_run(const PackedPlane& plane, std::size_t dim, Use use) {
   std::size_t d = 0;
-  for (std::size_t line = 0; line < plane.lines; ++line) {
+  for (std::size_t line = 0; line <= plane.lines; ++line) {
+    const std::size_t bytes = line < plane.lines ? kLineBytes : plane.tail;
     for (unsigned shift = 0; shift < 8; shift += plane.width) {
-      for (std::size_t b = 0; b < kLineBytes && d < dim; ++b, ++d) {
-        use(line * kLineBytes + b, shift, d);
-      }
-    }
-  }
-  for (unsigned shift = 0; shift < 8; shift += plane.width) {
-    for (std::size_t b = 0; b < plane.tail && d < dim; ++b, ++d) {
-      use(plane.lines * kLineBytes + b, shift, d);
+      const std::size_t n = std::min(bytes, dim - d);
+      use(line * kLineBytes, shift, d, n);
+      d += n;
     }
   }
 }
@@ -127,8 +124,12 @@ void PackedCodes::put(const std::uint8_t* codes, std::byte* row) const noexcept 
     const PackedPlane& plane = planes_[p];
     auto* bytes = reinterpret_cast<std::uint8_t*>(row + plane.offset);
     const unsigned mask = (1u << plane.width) - 1;
-    each_place(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d) {
-      bytes[b] = static_cast<std::uint8_t>(bytes[b] | (codes[d] >> shifts_[p] & mask) << shift);
+    const unsigned down = shifts_[p];
+    each_run(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) {
+        bytes[b + i] =
+            static_cast<std::uint8_t>(bytes[b + i] | (codes[d + i] >> down & mask) << shift);
+      }
     });
   }
 }
@@ -139,8 +140,12 @@ void PackedCodes::get(const std::byte* row, std::uint8_t* codes) const noexcept 
     const PackedPlane& plane = planes_[p];
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(row + plane.offset);
     const unsigned mask = (1u << plane.width) - 1;
-    each_place(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d) {
-      codes[d] = static_cast<std::uint8_t>(codes[d] | (bytes[b] >> shift & mask) << shifts_[p]);
+    const unsigned up = shifts_[p];
+    each_run(plane, dim_, [&](std::size_t b, unsigned shift, std::size_t d, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) {
+        codes[d + i] =
+            static_cast<std::uint8_t>(codes[d + i] | (bytes[b + i] >> shift & mask) << up);
+      }
     });
   }
 }
@@ -259,15 +264,26 @@ void PackedBlocks::get(const std::byte* block, std::size_t place, std::uint8_t* 
     std::memcpy(factors + f * size, block + (f * kBlockRows + place) * size, size);
   }
   std::memset(codes, 0, dim_);
-  std::vector<std::uint8_t> nibbles;
+  constexpr std::size_t kNibbles = 64;  // taken apart together
+  std::uint8_t nibbles[kNibbles];
   for (const Plane& plane : planes_) {
-    nibbles.resize(plane.nibbles);
-    get_nibbles(block + plane.at, plane.nibbles, place, nibbles.data());
-    const unsigned mask = (1u << plane.code.width) - 1;
-    const std::size_t in_nibble = 4 / plane.code.width;
-    for (std::size_t d = 0; d < dim_; ++d) {
-      const unsigned part = nibbles[d / in_nibble] >> d % in_nibble * plane.code.width & mask;
-      codes[d] = static_cast<std::uint8_t>(codes[d] | part << plane.code.shift);
+    const unsigned width = plane.code.width, up = plane.code.shift;
+    const unsigned mask = (1u << width) - 1;
+    const std::size_t in_nibble = 4 / width;
+    for (std::size_t j = 0; j < plane.nibbles; j += kNibbles) {
+      const std::size_t count = std::min(kNibbles, plane.nibbles - j);
+      get_nibbles(block + plane.at + nibble_block_bytes(j), count, place, nibbles);
+      const std::size_t whole = std::min(count, dim_ / in_nibble - std::min(dim_ / in_nibble, j));
+      std::uint8_t* const to = codes + j * in_nibble;
+      for (std::size_t k = 0; k < in_nibble; ++k) {
+        const unsigned down = static_cast<unsigned>(k) * width;
+        // The last nibble may be one of fewer dimensions.
+        const std::size_t n = whole + (whole < count && (j + whole) * in_nibble + k < dim_ ? 1 : 0);
+        for (std::size_t i = 0; i < n; ++i) {
+          const unsigned part = nibbles[i] >> down & mask;
+          to[i * in_nibble + k] = static_cast<std::uint8_t>(to[i * in_nibble + k] | part << up);
+        }
+      }
     }
   }
 }
@@ -276,6 +292,7 @@ namespace {
 
 struct BlockState {
   kernels::PackedFinish finish;
+  float slack;  // of bounds, for a row whose mul is 1
   PackedFactors factors;
   std::size_t block_bytes;
   std::size_t add_at;  // 0: rows add nothing
@@ -303,6 +320,23 @@ void score_blocks(const void* state, const std::byte* blocks, std::size_t count,
                        s.add_at != 0 ? blocks + s.add_at : nullptr, out);
     }
     count -= n;
+  }
+}
+
+float slack_of(const void* state, const std::byte* block, std::size_t place) {
+  const BlockState& s = *static_cast<const BlockState*>(state);
+  switch (s.factors) {
+    case PackedFactors::kShort: {
+      std::uint16_t mul;
+      std::memcpy(&mul, block + place * sizeof mul, sizeof mul);
+      return s.slack * from_short_mul(mul);
+    }
+    case PackedFactors::kFloat: {
+      float mul;
+      std::memcpy(&mul, block + place * sizeof mul, sizeof mul);
+      return s.slack * mul;
+    }
+    default: return s.slack;
   }
 }
 
@@ -335,7 +369,17 @@ void fill_tables(const CodePart& part, const float* values, std::size_t dim, std
 
 }  // namespace
 
-void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& out) const {
+/// What a scan adds to the sums of its bytes, and how sure that is.
+struct PackedBlocks::Tables {
+  BlockState* state;
+  double centre;   // -centre * sum of values
+  double offset;   // of all tables
+  double least;    // instead of the offset: never too much
+  double most;     // nor this too little
+};
+
+PackedBlocks::Tables PackedBlocks::prepare_tables(const float* values, const Score& score,
+                                                  BlockQuery& out) const {
   std::size_t most = 0, table_bytes = 0;
   for (const Plane& plane : planes_) {
     most = std::max(most, plane.nibbles);
@@ -358,17 +402,23 @@ void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& 
 
   double sum = 0;
   for (std::size_t d = 0; d < dim_; ++d) sum += static_cast<double>(values[d]);
-  double offset = -static_cast<double>(centre_) * sum;
-  const auto pass = [&](const Plane& plane) {
+  Tables made = {&state, -static_cast<double>(centre_) * sum, 0.0, 0.0, 0.0};
+  double& offset = made.offset;
+  const auto pass = [&](const Plane& plane, bool last) {
     const TableScale found = round_tables(tables, plane.nibbles, rounded);
     state.passes[finish.passes] = {rounded, plane.nibbles, plane.at};
     finish.scale[finish.passes++] = score.scale * found.scale;
     offset += found.offset;
+    if (last) {
+      const TableErrors errors = table_errors(tables, plane.nibbles, rounded, found.scale);
+      made.least += errors.least;
+      made.most += errors.most;
+    }
     return found;
   };
   for (const Plane& plane : planes_) {
     fill_tables(plane.code, values, dim_, plane.nibbles, tables);
-    const TableScale first = pass(plane);
+    const TableScale first = pass(plane, !plane.twice);
     if (plane.twice) {
       // What bytes times the scale leave over still has the offset in it.
       offset -= first.offset;
@@ -376,12 +426,56 @@ void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& 
         tables[i] -= first.scale * static_cast<float>(rounded[i]);
       }
       rounded += nibble_table_bytes(plane.nibbles);
-      pass(plane);
+      pass(plane, true);
     }
     rounded += nibble_table_bytes(plane.nibbles);
   }
-  finish.offset = static_cast<float>(static_cast<double>(score.scale) * offset);
-  out.use(&state, score_blocks);
+  return made;
+}
+
+void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& out) const {
+  const Tables made = prepare_tables(values, score, out);
+  made.state->finish.offset =
+      static_cast<float>(static_cast<double>(score.scale) * (made.centre + made.offset));
+  out.use(made.state, score_blocks);
+}
+
+// Both kinds of scores end with (bias + add_scale * add) + mul * x, rounded alike. With mul >= 0
+// that rises with x, rounding included, so it is enough that x is never above the other x.
+// There it is a sum of values rounded to 20 bits and more of the largest, off by less than a step
+// of 2^-20 times the largest for each dimension and times a code's value, then a few float
+// operations; here a sum of table entries. All those operations together are fewer than 64 over
+// numbers within (entries + values) * sum of |values|.
+bool PackedBlocks::prepare_bounds(const float* values, const Score& score, BlockQuery& out) const {
+  double sizes = 0.0, largest = 0.0;
+  for (std::size_t d = 0; d < dim_; ++d) {
+    const double size = std::fabs(static_cast<double>(values[d]));
+    sizes += size;
+    largest = std::max(largest, size);
+  }
+  double entry = 0.0;  // the largest of a dimension, over a value of one
+  for (const Plane& plane : planes_) {
+    std::size_t level = (std::size_t{1} << plane.code.width) - 1;
+    if (plane.code.levels != nullptr) {
+      level = *std::max_element(plane.code.levels, plane.code.levels + level + 1);
+    }
+    entry += static_cast<double>(plane.code.weight) * static_cast<double>(level);
+  }
+  const double centre = static_cast<double>(centre_);
+  const double code = std::max(centre, entry - centre);
+  const double factor = std::fabs(static_cast<double>(score.scale));
+  if (!(factor * (entry + code) * sizes * 4 < 1e37)) return false;
+  const double rounding = 64 * 0x1.0p-24 * (entry + code) * sizes +
+                          0x1.0p-20 * code * largest * static_cast<double>(dim_) + 0x1.0p-120;
+
+  const Tables made = prepare_tables(values, score, out);
+  const double low = made.centre + made.least - rounding, high = made.centre + made.most + rounding;
+  made.state->finish.offset =
+      static_cast<float>(score.scale < 0 ? static_cast<double>(score.scale) * high
+                                         : static_cast<double>(score.scale) * low);
+  made.state->slack = static_cast<float>(factor * (high - low));
+  out.use(made.state, score_blocks, slack_of);
+  return true;
 }
 
 std::uint16_t to_short_mul(double x) noexcept { return high_bits(std::max(x, 0.0), 15); }

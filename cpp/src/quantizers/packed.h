@@ -89,8 +89,14 @@ class PackedBlocks {
   /// Scores become (bias + add_scale * add) + mul * scale * sum of values[i] * value of code i,
   /// never below `least`.
   void prepare(const float* values, const Score& score, BlockQuery& out) const;
+  /// Scores that are never above those of the same values by PackedCodes::round_query() with three
+  /// digits; false if they might leave the range of floats.
+  bool prepare_bounds(const float* values, const Score& score, BlockQuery& out) const;
 
  private:
+  struct Tables;
+  Tables prepare_tables(const float* values, const Score& score, BlockQuery& out) const;
+
   struct Plane {
     CodePart code;
     bool twice;

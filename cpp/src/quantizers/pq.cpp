@@ -96,6 +96,15 @@ void score_blocks(const void* scan, const std::byte* blocks, std::size_t count, 
   score_nibbles(*static_cast<const NibbleScan*>(scan), blocks, count, out);
 }
 
+struct BoundScan {
+  NibbleScan scan;  // first: score_blocks() takes it for one
+  float slack;
+};
+
+float slack_of(const void* scan, const std::byte*, std::size_t) {
+  return static_cast<const BoundScan*>(scan)->slack;
+}
+
 // The length of all vectors, 0 if some differ by more than a hundredth.
 float common_length(MatrixView<const float> sample) {
   double least = std::numeric_limits<double>::infinity(), most = 0;
@@ -468,11 +477,18 @@ void PqCodec::pack(const std::byte* row, std::size_t place, std::byte* block) co
 }
 
 void PqCodec::unpack(const std::byte* block, std::size_t place, std::byte* row) const {
-  std::vector<std::uint8_t> codes(books_->parts());
-  get_nibbles(block, codes.size(), place, codes.data());
+  const std::size_t parts = books_->parts();
+  constexpr std::size_t kTogether = 64;
+  std::uint8_t codes[kTogether + 1];
   std::memset(row, 0, stride());
-  for (std::size_t part = 0; part < codes.size(); ++part) {
-    row[part / 2] |= static_cast<std::byte>(codes[part] << (part % 2 * 4));
+  for (std::size_t first = 0; first < parts; first += kTogether) {
+    const std::size_t n = std::min(kTogether, parts - first);
+    get_nibbles(block + nibble_block_bytes(first), n, place, codes);
+    codes[n] = 0;  // beside an odd last one
+    std::byte* to = row + first / 2;
+    for (std::size_t i = 0; i < n; i += 2) {
+      *to++ = static_cast<std::byte>(codes[i] | codes[i + 1] << 4);
+    }
   }
 }
 
@@ -488,6 +504,31 @@ void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   scan.scale = round_tables(tables, parts, rounded);
   scan.scale.offset += bias;
   out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks);
+}
+
+// Exact scores add up entries of the same tables, in parts + 2 roundings at most, every partial sum
+// within `size` and the bias; a scan rounds the differences, the sum of bytes, its product with the
+// scale and the offset. 64 for all that does not grow with the parts.
+bool PqCodec::prepare_bounds(const float* query, BlockQuery& out) const {
+  if (!nibbles()) return false;
+  const std::size_t parts = books_->parts();
+  float* tables = out.values().get(16 * parts);
+  const double bias = double{part_tables(query, tables)};
+  std::uint8_t* rounded = out.tables().get(nibble_table_bytes(parts));
+  const float scale = round_tables(tables, parts, rounded).scale;
+  const TableErrors errors = table_errors(tables, parts, rounded, scale);
+  const double size = 3 * errors.size + std::fabs(bias);
+  if (!(size < 1e37)) return false;  // a sum could be infinite
+  // What is smaller than any normal float may come out as zero.
+  const double rounding = (static_cast<double>(parts) + 64) * (0x1.0p-24 * size + 0x1.0p-126);
+  auto& state = *new (out.state().get(sizeof(BoundScan))) BoundScan{};
+  state.scan.tables = rounded;
+  state.scan.nibbles = parts;
+  state.scan.block_bytes = block_bytes();
+  state.scan.scale = {static_cast<float>(errors.least + bias - rounding), scale};
+  state.slack = static_cast<float>(errors.most - errors.least + 2 * rounding);
+  out.use(&state, score_blocks, slack_of);
+  return true;
 }
 
 // ---- What the factories call

@@ -96,6 +96,8 @@ class PqCodec final : public Codec {
   void pack(const std::byte* row, std::size_t place, std::byte* block) const override;
   void unpack(const std::byte* block, std::size_t place, std::byte* row) const override;
   void prepare_blocks(const float* query, BlockQuery& out) const override;
+  bool has_bounds() const noexcept override { return nibbles(); }
+  bool prepare_bounds(const float* query, BlockQuery& out) const override;
 
   const PqBooks& books() const noexcept { return *books_; }
 

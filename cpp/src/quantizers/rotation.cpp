@@ -462,6 +462,13 @@ void RotationCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   blocks_.prepare(rotated, score, out);
 }
 
+bool RotationCodec::prepare_bounds(const float* query, BlockQuery& out) const {
+  if (!has_bounds()) return false;
+  float* rotated = out.values().get(dim());
+  const auto score = rotate_query(query, rotated);
+  return blocks_.prepare_bounds(rotated, score, out);
+}
+
 std::shared_ptr<const Codec> train_rotation(const CodecSpec& spec, std::size_t dim, Metric metric,
                                             MatrixView<const float> sample, const RunOptions& run) {
   static_cast<void>(run);

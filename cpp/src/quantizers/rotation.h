@@ -56,6 +56,9 @@ class RotationCodec final : public Codec {
   void pack(const std::byte* row, std::size_t place, std::byte* block) const override;
   void unpack(const std::byte* block, std::size_t place, std::byte* row) const override;
   void prepare_blocks(const float* query, BlockQuery& out) const override;
+  /// Codes of more bits are planes that each take a pass: no faster than rows.
+  bool has_bounds() const noexcept override { return spec().bits <= 4; }
+  bool prepare_bounds(const float* query, BlockQuery& out) const override;
 
   /// <u, y> misses <u, r>, u the query less its part of the mean, by a standard deviation of about
   /// spread(row) * ||u||; an L2 score is off by twice that. Gao & Long's bound is 1.9 of them: what

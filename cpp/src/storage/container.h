@@ -23,10 +23,11 @@ struct SectionSource {
 /// failure (disk full, cancel) the temporary file is removed and the old file is as it was.
 /// kind: "flat", "hnsw"; config: an object, what the index needs to open itself again. Section
 /// names are distinct. Throws IoError; ArgumentError if the metadata is not UTF-8 or too long, or
-/// path names a pipe or a device. Progress counts bytes.
+/// path names a pipe or a device. Progress counts bytes. version: the oldest whose readers know
+/// everything they must of what is in it.
 void write_file(const std::string& path, const std::string& kind, const Json& config,
                 const std::string& metadata, const std::vector<SectionSource>& sections,
-                const RunOptions& run);
+                const RunOptions& run, std::uint32_t version = 1);
 
 /// An open file whose preamble, header and section table have been checked: sizes, alignment, no
 /// overlap, nothing beyond the end, header checksum. kLoad has also read everything into memory

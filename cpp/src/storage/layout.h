@@ -25,8 +25,8 @@ namespace vicinal::storage {
 //         every byte that is in no section is zero
 
 constexpr std::array<unsigned char, 8> kMagic = {'V', 'I', 'C', 'I', 'N', 'A', 'L', 0};
-constexpr std::uint32_t kVersion = 1;  ///< the one that is written, and the newest that is read
-constexpr std::uint32_t kOldestVersion = 1;
+constexpr std::uint32_t kVersion = 2;  ///< the newest that is written and read
+constexpr std::uint32_t kOldestVersion = 1;  ///< what is written if it says all there is
 constexpr std::size_t kPreambleBytes = 64;
 constexpr std::uint64_t kAlignment = 4096;
 constexpr std::uint64_t kMargin = 64;  ///< readable behind a section: kernels load whole vectors

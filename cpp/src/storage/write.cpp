@@ -65,7 +65,8 @@ void check_metadata(const std::string& metadata) {
 
 void write_file(const std::string& path, const std::string& kind, const Json& config,
                 const std::string& metadata, const std::vector<SectionSource>& sources,
-                const RunOptions& run) {
+                const RunOptions& run, std::uint32_t version) {
+  assert(version >= kOldestVersion && version <= kVersion);
   check_metadata(metadata);
   std::vector<SectionInfo> sections;
   std::uint64_t first = 0;
@@ -106,7 +107,7 @@ void write_file(const std::string& path, const std::string& kind, const Json& co
   header = print_header(kind, config, metadata, sections);
   assert(kPreambleBytes + header.size() + kMargin <= first);
   const PreambleBytes preamble = encode_preamble(
-      {kVersion, crc32c(0, header.data(), header.size()), header.size(), file_bytes});
+      {version, crc32c(0, header.data(), header.size()), header.size(), file_bytes});
   out.write(kPreambleBytes, header.data(), header.size());
   out.write(0, preamble.data(), preamble.size());
   ticker.at(file_bytes);  // the last moment to stop
