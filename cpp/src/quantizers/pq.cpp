@@ -96,6 +96,13 @@ void score_blocks(const void* scan, const std::byte* blocks, std::size_t count, 
   score_nibbles(*static_cast<const NibbleScan*>(scan), blocks, count, out);
 }
 
+void score_blocks_many(const void* const* scans, std::size_t queries, const std::byte* blocks,
+                       std::size_t count, float* const* out) {
+  const NibbleScan* own[BlockQuery::kMany];
+  for (std::size_t q = 0; q < queries; ++q) own[q] = static_cast<const NibbleScan*>(scans[q]);
+  score_nibbles(own, queries, blocks, count, out);
+}
+
 // The length of all vectors, 0 if some differ by more than a hundredth.
 float common_length(MatrixView<const float> sample) {
   double least = std::numeric_limits<double>::infinity(), most = 0;
@@ -478,7 +485,10 @@ void PqCodec::unpack(const std::byte* block, std::size_t place, std::byte* row) 
 
 void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   const std::size_t parts = books_->parts();
-  float* tables = out.values().get(16 * parts);
+  // Wanted until they are rounded: a batch keeps many prepared queries, and these are four times
+  // as long as what they become.
+  thread_local Scratch<float> floats;
+  float* tables = floats.get(16 * parts);
   const float bias = part_tables(query, tables);
   std::uint8_t* rounded = out.tables().get(nibble_table_bytes(parts));
   NibbleScan scan;
@@ -487,7 +497,8 @@ void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   scan.block_bytes = block_bytes();
   scan.scale = round_tables(tables, parts, rounded);
   scan.scale.offset += bias;
-  out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks);
+  out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks,
+          score_blocks_many);
 }
 
 // ---- What the factories call
