@@ -110,9 +110,16 @@ bool BlockTopK::shrink_roughly() {
   const std::size_t n = used_;
   if (k_ < 16 || n <= most || n + kSpare > 4096) return false;
   // Ranks of an evenly spread sample tell about where in it the bound lies.
-  float sample[kSample];
-  for (std::size_t i = 0; i < kSample; ++i) sample[i] = scores_[i * n / kSample];
-  std::sort(sample, sample + kSample);
+  float unsorted[kSample], sample[kSample];
+  for (std::size_t i = 0; i < kSample; ++i) unsorted[i] = scores_[i * n / kSample];
+  // Each to the place that counting gives it: sorting would guess wrong at every other step.
+  for (std::size_t i = 0; i < kSample; ++i) {
+    const float x = unsorted[i];
+    std::uint32_t rank = 0;
+    for (std::uint32_t j = 0; j < i; ++j) rank += unsorted[j] <= x ? 1 : 0;
+    for (std::uint32_t j = i + 1; j < kSample; ++j) rank += unsorted[j] < x ? 1 : 0;
+    sample[rank] = x;
+  }
   std::uint32_t places[4096];
   float kept[4096];
   std::size_t at = std::min(kSample - 1, (k_ + most) / 2 * kSample / n);

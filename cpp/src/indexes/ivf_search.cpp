@@ -371,6 +371,9 @@ constexpr std::size_t kByList = 16;  // fewer queries share too few lists
 constexpr std::size_t kSinglesGrain = 8;
 // What a group of queries that is answered together needs: stays in the third cache.
 constexpr std::size_t kGroupBytes = std::size_t{16} << 20;
+// Where so many queries of a group look into each list, more would only crowd that cache.
+constexpr std::size_t kVisits = 64;
+constexpr std::size_t kLeastGroup = 256;
 
 void add_to(IvfStats& sum, const IvfStats& part) {
   sum.lists += part.lists;
@@ -436,8 +439,10 @@ void IvfIndex::Impl::search(const VectorsView& queries, const IvfSearch& how,
     return;
   }
   const std::size_t each_bytes =
-      16 * dim + 16 * call.keep() + 12 * call.probes() + (std::size_t{16} << 10);
-  const std::size_t most = std::clamp<std::size_t>(kGroupBytes / each_bytes, 32, 2048);
+      12 * dim + 16 * call.keep() + 12 * call.probes() + (std::size_t{6} << 10);
+  const std::size_t enough = std::max(kLeastGroup, kVisits * call.open() / call.probes());
+  const std::size_t most =
+      std::min(enough, std::clamp<std::size_t>(kGroupBytes / each_bytes, 32, 2048));
   std::size_t groups = (total + most - 1) / most;
   groups = std::max<std::size_t>(groups, std::min<std::size_t>(workers(run), total / kByList));
   const std::size_t each = (total + groups - 1) / groups;
