@@ -25,7 +25,8 @@ std::size_t compress_below(const float* scores, std::size_t n, float threshold,
                            std::uint32_t first_id, std::uint32_t* ids, float* kept) noexcept;
 
 /// Keeps the k nearest of a stream of scored blocks: whatever lies below the threshold is
-/// compressed into a buffer of a few k; quickselect empties it and tightens the threshold.
+/// compressed into a buffer of a few k. Now and then the farthest leave it, so that about k stay,
+/// and the threshold tightens.
 /// The set kept is that of an exhaustive sort by (distance, row), whatever the order of pushes:
 /// ties at the k-th place go to the smaller row. NaN and +inf are never kept.
 class BlockTopK {
@@ -39,12 +40,16 @@ class BlockTopK {
   void push_ids(const float* scores, std::size_t n, const std::uint32_t* rows);
   /// Nearest first; the object is spent until reset().
   const std::vector<Hit>& finish();
+  /// The same hits in no particular order, sooner: for whoever compares them again.
+  const std::vector<Hit>& finish_unordered();
   /// No score at or above it is kept, unless it equals it and has a smaller row than one kept.
   float threshold() const noexcept { return threshold_; }
 
  private:
   void make_room(std::size_t n);
   void shrink();
+  bool shrink_roughly();
+  void select();
   float bar(std::uint32_t first_row) const noexcept;
 
   CompressBelow below_;

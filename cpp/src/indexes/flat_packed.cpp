@@ -11,6 +11,7 @@
 namespace vicinal::indexes {
 namespace {
 
+using quantizers::BlockQuery;
 using quantizers::kBlockRows;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -18,6 +19,7 @@ constexpr std::size_t kGroup = 16;   // queries that share one reading of a tile
 constexpr std::size_t kChunk = 16;   // blocks whose bounds are looked through together
 constexpr std::size_t kTileBytes = std::size_t{128} << 10;  // of codes: stays in the second cache
 constexpr std::size_t kChunkRows = kChunk * kBlockRows;
+constexpr std::size_t kMany = BlockQuery::kMany;
 
 /// Blocks [block, block + blocks) and the rows of them that count.
 struct Piece {
@@ -27,12 +29,12 @@ struct Piece {
   std::size_t end;
 };
 
-/// Bounds of a piece of at most kChunk blocks into `out`, +inf for hidden rows; returns that of row
-/// piece.begin.
-float* bounds_of(const FlatPlan& plan, const FlatQuery& query, const Piece& piece, float* out) {
-  query.bounds(plan.packed()->block(piece.block), piece.blocks, out);
-  if (plan.masked()) PackedRows::hide(*plan.mask(), piece.block, piece.blocks, out);
-  return out + (piece.begin - piece.block * kBlockRows);
+/// Bounds of a piece of at most kChunk blocks as they were scored, +inf for hidden rows; returns
+/// that of row piece.begin.
+float* shown(const FlatPlan& plan, const FlatQuery& query, const Piece& piece, float* scores) {
+  query.finish_bounds(scores, piece.blocks);
+  if (plan.masked()) PackedRows::hide(*plan.mask(), piece.block, piece.blocks, scores);
+  return scores + (piece.begin - piece.block * kBlockRows);
 }
 
 Piece piece_of(std::size_t block, std::size_t blocks, std::size_t first, std::size_t last) {
@@ -52,9 +54,9 @@ class Sieve {
     bar_ = kInfinity;
   }
 
-  void scan(const FlatPlan& plan, const FlatQuery& query, const Piece& piece) {
-    alignas(64) float scores[kChunkRows];
-    const float* bounds = bounds_of(plan, query, piece, scores);
+  /// bounds: that of row piece.begin and of those that follow.
+  void scan(const FlatPlan& plan, const FlatQuery& query, const Piece& piece,
+            const float* bounds) {
     for (std::size_t row = piece.begin; row < piece.end;) {
       // A short first step: the bar it gives spares most of the next one.
       const std::size_t left = piece.end - row;
@@ -137,6 +139,9 @@ struct Scratch {
   std::array<Sieve, kGroup> sieves;
   BlockTopK top{0, kernels::active().below};
   std::vector<float> floats;
+  std::vector<std::size_t> together;        // the queries that have bounds
+  std::vector<const BlockQuery*> bounds;    // of these
+  alignas(64) float scores[kMany][kChunkRows];
 };
 
 /// Distances of all rows, for queries without bounds: unpacked, one after another.
@@ -169,7 +174,8 @@ void collect_packed(const FlatPlan& plan, FlatQuery& query, std::size_t first, s
   plan.packed()->walk(first, last, kChunk, plan.mask(), [&](std::size_t b, std::size_t blocks) {
     const Piece piece = piece_of(b, blocks, first, last);
     if (query.bounded()) {
-      const float* bounds = bounds_of(plan, query, piece, scores);
+      query.bounds().score(plan.packed()->block(b), blocks, scores);
+      const float* bounds = shown(plan, query, piece, scores);
       const std::size_t n = below(bounds, piece.end - piece.begin, bar,
                                   static_cast<std::uint32_t>(piece.begin), rows, distances);
       query.ids(plan.at(), rows, n, distances);
@@ -211,18 +217,31 @@ void scan_packed(const FlatSearch& search, const RunOptions& run) {
     const std::size_t n = std::min(group, count - first_query);
     const float* floats =
         query_rows(search.queries, first_query, first_query + n, search.unit(), scratch.floats);
+    auto& together = scratch.together;
+    auto& bounds = scratch.bounds;
+    together.clear();
+    bounds.clear();
     for (std::size_t q = 0; q < n; ++q) {
       scratch.queries[q].prepare(plan.codec(), search.metric, floats + q * search.queries.cols);
       scratch.sieves[q].reset(search.want);
+      if (!scratch.queries[q].bounded()) continue;
+      together.push_back(q);
+      bounds.push_back(&scratch.queries[q].bounds());
     }
+    float* scores[kMany];
+    for (std::size_t i = 0; i < kMany; ++i) scores[i] = scratch.scores[i];
     std::size_t done = first;
     rows.walk(first, last, tile, plan.mask(), [&](std::size_t block, std::size_t blocks) {
-      for (std::size_t q = 0; q < n; ++q) {
-        if (!scratch.queries[q].bounded()) continue;
+      for (std::size_t q = 0; q < together.size(); q += kMany) {
+        const std::size_t some = std::min(kMany, together.size() - q);
         for (std::size_t b = block; b < block + blocks; b += kChunk) {
-          scratch.sieves[q].scan(
-              plan, scratch.queries[q],
-              piece_of(b, std::min(kChunk, block + blocks - b), first, last));
+          const Piece piece = piece_of(b, std::min(kChunk, block + blocks - b), first, last);
+          BlockQuery::score_many(&bounds[q], some, rows.block(b), piece.blocks, scores);
+          for (std::size_t i = 0; i < some; ++i) {
+            const std::size_t which = together[q + i];
+            scratch.sieves[which].scan(plan, scratch.queries[which], piece,
+                                       shown(plan, scratch.queries[which], piece, scores[i]));
+          }
         }
       }
       const std::size_t end = piece_of(block, blocks, first, last).end;

@@ -64,12 +64,12 @@ class FlatQuery {
   void block(const std::byte* codes, std::size_t n, float* out);
   void ids(const FlatSnapshot& at, const std::uint32_t* rows, std::size_t n, float* out);
 
-  /// Of codecs whose rows lie in blocks: whether the two below can be used.
+  /// Of codecs whose rows lie in blocks: whether the three below can be used.
   bool bounded() const noexcept { return bounded_; }
-  /// No distance is less; out has room for `count` whole blocks.
-  void bounds(const std::byte* blocks, std::size_t count, float* out) const {
-    bounds_.score(blocks, count, out);
-    finish(out, count * quantizers::kBlockRows);
+  /// What scores blocks; finished, no score is more than the distance.
+  const quantizers::BlockQuery& bounds() const noexcept { return bounds_; }
+  void finish_bounds(float* scores, std::size_t blocks) const noexcept {
+    finish(scores, blocks * quantizers::kBlockRows);
   }
   /// About how far the distance of a row may lie above that.
   float slack(const std::byte* block, std::size_t place) const {

@@ -137,20 +137,28 @@ void IvfProber::choose(const IvfCall& call, const float* queries, std::size_t n,
                   prepared_[q]);
     tops_[q].reset(keep);
   }
-  scores_.resize(kProbeChunk);
+  constexpr std::size_t kMany = kernels::kCodeQueries;
+  scores_.resize(kMany * kProbeChunk);
+  float* scores[kMany];
+  for (std::size_t i = 0; i < kMany; ++i) scores[i] = scores_.data() + i * kProbeChunk;
   const std::size_t stride = codec.stride();
   for (std::uint32_t first = 0; first < model.lists; first += kProbeChunk) {
     const std::size_t m = std::min<std::size_t>(kProbeChunk, model.lists - first);
-    for (std::size_t q = 0; q < n; ++q) {
-      prepared_[q].score_block(rows.data() + first * stride, m, scores_.data());
-      for (std::size_t i = 0; !call.all_open() && i < m; ++i) {
-        if (!call.is_open(first + static_cast<std::uint32_t>(i))) scores_[i] = kInfinity;
+    for (std::size_t q = 0; q < n; q += kMany) {
+      const std::size_t together = std::min(kMany, n - q);
+      const quantizers::Query* some[kMany];
+      for (std::size_t i = 0; i < together; ++i) some[i] = &prepared_[q + i];
+      quantizers::Query::score_block_many(some, together, rows.data() + first * stride, m, scores);
+      for (std::size_t i = 0; i < together; ++i) {
+        for (std::size_t c = 0; !call.all_open() && c < m; ++c) {
+          if (!call.is_open(first + static_cast<std::uint32_t>(c))) scores[i][c] = kInfinity;
+        }
+        tops_[q + i].push_block(scores[i], m, first);
       }
-      tops_[q].push_block(scores_.data(), m, first);
     }
   }
   for (std::size_t q = 0; q < n; ++q) {
-    rank(call, queries + q * dim, tops_[q].finish(), probes, cut, out[q]);
+    rank(call, queries + q * dim, tops_[q].finish_unordered(), probes, cut, out[q]);
   }
 }
 
@@ -196,14 +204,36 @@ void IvfQuery::score(const IvfCall& call, const IvfList& list, std::size_t at, s
                      float base, float* out) const {
   const IvfModel& model = call.model();
   const std::byte* codes = list.codes() + model.code_offset(at);
-  float shift = 0.0f;
   if (model.packed) {
     blocks_.score(codes, (n + quantizers::kBlockRows - 1) / quantizers::kBlockRows, out);
-    shift = blocks_.shift();
   } else {
     rows_.score_block(codes, n, out);
-    shift = rows_.shift();
   }
+  place(model, list, at, n, base, out);
+}
+
+void IvfQuery::score_many(const IvfCall& call, const IvfQuery* const* queries, std::size_t count,
+                          const IvfList& list, std::size_t at, std::size_t n, const float* bases,
+                          float* const* out) {
+  const IvfModel& model = call.model();
+  if (!model.packed) {
+    for (std::size_t q = 0; q < count; ++q) {
+      queries[q]->score(call, list, at, n, bases[q], out[q]);
+    }
+    return;
+  }
+  const quantizers::BlockQuery* blocks[kMany] = {};
+  for (std::size_t q = 0; q < count; ++q) blocks[q] = &queries[q]->blocks_;
+  quantizers::BlockQuery::score_many(
+      blocks, count, list.codes() + model.code_offset(at),
+      (n + quantizers::kBlockRows - 1) / quantizers::kBlockRows, out);
+  for (std::size_t q = 0; q < count; ++q) queries[q]->place(model, list, at, n, bases[q], out[q]);
+}
+
+/// Scores of codes become comparable between lists.
+void IvfQuery::place(const IvfModel& model, const IvfList& list, std::size_t at, std::size_t n,
+                     float base, float* out) const {
+  const float shift = model.packed ? blocks_.shift() : rows_.shift();
   if (model.terms) {
     const float* terms = list.terms() + at;
     const float from = base + 2.0f * shift;
@@ -217,15 +247,29 @@ void IvfQuery::score(const IvfCall& call, const IvfList& list, std::size_t at, s
 
 void IvfSieve::scan(const IvfCall& call, const IvfQuery& query, const IvfList& list, std::size_t at,
                     std::size_t n, float base, BlockTopK& top) {
-  query.score(call, list, at, n, base, scores_);
+  query.score(call, list, at, n, base, scores_[0]);
+  push(call, list, at, n, scores_[0], top);
+}
+
+void IvfSieve::scan_many(const IvfCall& call, const IvfQuery* const* queries, std::size_t count,
+                         const IvfList& list, std::size_t at, std::size_t n, const float* bases,
+                         BlockTopK* const* tops) {
+  float* out[IvfQuery::kMany] = {};
+  for (std::size_t q = 0; q < count; ++q) out[q] = scores_[q];
+  IvfQuery::score_many(call, queries, count, list, at, n, bases, out);
+  for (std::size_t q = 0; q < count; ++q) push(call, list, at, n, scores_[q], *tops[q]);
+}
+
+void IvfSieve::push(const IvfCall& call, const IvfList& list, std::size_t at, std::size_t n,
+                    const float* scores, BlockTopK& top) {
   const std::uint32_t* rows = list.rows() + at;
   if (!call.filtered()) {
-    top.push_ids(scores_, n, rows);
+    top.push_ids(scores, n, rows);
     return;
   }
   // Few scores are good enough: only their rows are looked up.
   const float bar = std::nextafter(top.threshold(), kInfinity);
-  const std::size_t good = kernels::active().below(scores_, n, bar, 0, places_, kept_);
+  const std::size_t good = kernels::active().below(scores, n, bar, 0, places_, kept_);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < good; ++i) {
     const std::uint32_t row = rows[places_[i]];
@@ -313,96 +357,10 @@ void IvfSingly::answer(const IvfCall& call, std::size_t q, const float* query, s
     }
     stats.lists += probes_.size();
     const bool last = !cut && probes >= call.open();
-    if (finish_.answer(call, q, query, top_.finish(), last)) break;
+    if (finish_.answer(call, q, query, top_.finish_unordered(), last)) break;
   }
   stats.reranked += finish_.reranked;
   finish_.reranked = 0;
-}
-
-void answer_by_list(const IvfCall& call, std::size_t first, std::size_t n,
-                    std::atomic<std::uint64_t>& done, Ticker& ticker, IvfStats& stats) {
-  const IvfModel& model = call.model();
-  const std::size_t dim = call.queries().cols;
-  const bool cut = call.cut() < kInfinity;
-  std::vector<float> scratch;
-  const float* floats = query_rows(call.queries(), first, first + n, call.unit(), scratch);
-
-  IvfProber prober;
-  std::vector<std::vector<IvfProbe>> probes(n);
-  for (std::size_t q = 0; q < n; q += IvfProber::kMostQueries) {
-    prober.choose(call, floats + q * dim, std::min(IvfProber::kMostQueries, n - q), call.probes(),
-                  cut, probes.data() + q);
-    ticker.poll();
-  }
-  std::vector<IvfQuery> queries(n);
-  std::vector<BlockTopK> tops;
-  tops.reserve(n);
-  for (std::size_t q = 0; q < n; ++q) {
-    queries[q].prepare(call, floats + q * dim);
-    tops.emplace_back(call.keep(), kernels::active().below);
-  }
-
-  struct Visit {
-    std::uint32_t query;
-    float base;
-  };
-  std::vector<Visit> visits;
-  std::vector<std::size_t> starts;
-  const auto sieve = std::make_unique<IvfSieve>();
-  // The nearest list of every query first: what it leaves lets few of the other entries through.
-  for (const bool nearest : {true, false}) {
-    const auto each = [&](std::size_t q, const auto& use) {
-      const std::size_t begin = nearest ? 0 : 1;
-      const std::size_t end =
-          nearest ? std::min<std::size_t>(1, probes[q].size()) : probes[q].size();
-      for (std::size_t p = begin; p < end; ++p) use(probes[q][p]);
-    };
-    starts.assign(model.lists + 1, 0);
-    for (std::size_t q = 0; q < n; ++q) {
-      each(q, [&](const IvfProbe& probe) { ++starts[probe.list + 1]; });
-    }
-    for (std::uint32_t l = 0; l < model.lists; ++l) starts[l + 1] += starts[l];
-    visits.resize(starts.back());
-    std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
-    for (std::size_t q = 0; q < n; ++q) {
-      each(q, [&](const IvfProbe& probe) {
-        visits[next[probe.list]++] = {static_cast<std::uint32_t>(q), probe.base};
-      });
-    }
-    for (std::uint32_t l = 0; l < model.lists; ++l) {
-      if (starts[l] == starts[l + 1]) continue;
-      const IvfList& list = call.list(l);
-      for (std::size_t at = 0; at < list.count; at += kIvfChunk) {
-        const std::size_t m = std::min<std::size_t>(kIvfChunk, list.count - at);
-        for (std::size_t v = starts[l]; v < starts[l + 1]; ++v) {
-          const std::uint32_t q = visits[v].query;
-          sieve->scan(call, queries[q], list, at, m, visits[v].base, tops[q]);
-        }
-      }
-      stats.lists += starts[l + 1] - starts[l];
-      stats.distances += (starts[l + 1] - starts[l]) * list.count;
-      ticker.poll();
-    }
-  }
-
-  IvfFinish finish;
-  std::unique_ptr<IvfSingly> singly;
-  const bool last = !cut && call.probes() >= call.open();
-  for (std::size_t q = 0; q < n; ++q) {
-    const float* query = floats + q * dim;
-    if (!finish.answer(call, first + q, query, tops[q].finish(), last)) {
-      if (!singly) singly = std::make_unique<IvfSingly>();
-      singly->answer(call, first + q, query, more_probes(call, call.probes()), false);
-    }
-    done.fetch_add(1, std::memory_order_relaxed);
-    if (q % 64 == 0) ticker.poll();
-  }
-  stats.reranked += finish.reranked;
-  if (singly) {
-    stats.lists += singly->stats.lists;
-    stats.distances += singly->stats.distances;
-    stats.reranked += singly->stats.reranked;
-  }
 }
 
 }  // namespace indexes
@@ -413,6 +371,9 @@ constexpr std::size_t kByList = 16;  // fewer queries share too few lists
 constexpr std::size_t kSinglesGrain = 8;
 // What a group of queries that is answered together needs: stays in the third cache.
 constexpr std::size_t kGroupBytes = std::size_t{16} << 20;
+// Where so many queries of a group look into each list, more would only crowd that cache.
+constexpr std::size_t kVisits = 64;
+constexpr std::size_t kLeastGroup = 256;
 
 void add_to(IvfStats& sum, const IvfStats& part) {
   sum.lists += part.lists;
@@ -478,19 +439,23 @@ void IvfIndex::Impl::search(const VectorsView& queries, const IvfSearch& how,
     return;
   }
   const std::size_t each_bytes =
-      16 * dim + 16 * call.keep() + 12 * call.probes() + (std::size_t{16} << 10);
-  const std::size_t most = std::clamp<std::size_t>(kGroupBytes / each_bytes, 32, 2048);
+      12 * dim + 16 * call.keep() + 12 * call.probes() + (std::size_t{6} << 10);
+  const std::size_t enough = std::max(kLeastGroup, kVisits * call.open() / call.probes());
+  const std::size_t most =
+      std::min(enough, std::clamp<std::size_t>(kGroupBytes / each_bytes, 32, 2048));
   std::size_t groups = (total + most - 1) / most;
   groups = std::max<std::size_t>(groups, std::min<std::size_t>(workers(run), total / kByList));
   const std::size_t each = (total + groups - 1) / groups;
+  std::vector<std::unique_ptr<indexes::IvfBatch>> batches(workers(run));
   parallel_for(
       groups, 1, run,
-      [&](std::size_t begin, std::size_t end, unsigned) {
+      [&](std::size_t begin, std::size_t end, unsigned worker) {
+        std::unique_ptr<indexes::IvfBatch>& batch = batches[worker];
+        if (!batch) batch = std::make_unique<indexes::IvfBatch>();
         for (std::size_t g = begin; g < end; ++g) {
           if (g * each >= total) break;
           IvfStats part;
-          indexes::answer_by_list(call, g * each, std::min(each, total - g * each), done, ticker,
-                                  part);
+          batch->answer(call, g * each, std::min(each, total - g * each), done, ticker, part);
           count(part);
         }
       },

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/bitmap.h"
@@ -124,8 +125,16 @@ class IvfQuery {
   /// kBlockRows; room for n rounded up to such a multiple.
   void score(const IvfCall& call, const IvfList& list, std::size_t at, std::size_t n, float base,
              float* out) const;
+  /// The same bits for `count` <= kMany queries, queries[q] with bases[q] to out[q].
+  static constexpr std::size_t kMany = quantizers::BlockQuery::kMany;
+  static void score_many(const IvfCall& call, const IvfQuery* const* queries, std::size_t count,
+                         const IvfList& list, std::size_t at, std::size_t n, const float* bases,
+                         float* const* out);
 
  private:
+  void place(const IvfModel& model, const IvfList& list, std::size_t at, std::size_t n, float base,
+             float* out) const;
+
   quantizers::Query rows_;
   quantizers::BlockQuery blocks_;
 };
@@ -138,9 +147,16 @@ class IvfSieve {
   /// Entries [at, at + n) of a list, n <= kIvfChunk.
   void scan(const IvfCall& call, const IvfQuery& query, const IvfList& list, std::size_t at,
             std::size_t n, float base, BlockTopK& top);
+  /// The same for `count` <= IvfQuery::kMany queries, which share the reading of the entries.
+  void scan_many(const IvfCall& call, const IvfQuery* const* queries, std::size_t count,
+                 const IvfList& list, std::size_t at, std::size_t n, const float* bases,
+                 BlockTopK* const* tops);
 
  private:
-  alignas(64) float scores_[kIvfChunk + quantizers::kBlockRows];
+  void push(const IvfCall& call, const IvfList& list, std::size_t at, std::size_t n,
+            const float* scores, BlockTopK& top);
+
+  alignas(64) float scores_[IvfQuery::kMany][kIvfChunk];
   float kept_[kIvfChunk + 16];
   std::uint32_t places_[kIvfChunk + 16];
 };
@@ -148,7 +164,7 @@ class IvfSieve {
 /// The last comparison, and the answer.
 class IvfFinish {
  public:
-  /// Writes the answer of query q. hits: the `keep` best entries, nearest first. False, and nothing
+  /// Writes the answer of query q. hits: the `keep` best entries, in any order. False, and nothing
   /// is written, if there are fewer answers than wanted.
   bool answer(const IvfCall& call, std::size_t q, const float* query, const std::vector<Hit>& hits,
               bool whatever_there_is);
@@ -192,8 +208,35 @@ inline std::size_t more_probes(const IvfCall& call, std::size_t probes) noexcept
   return probes > call.open() / 4 ? call.open() : 4 * probes;
 }
 
-/// Queries [first, first + n), list by list. done: counts queries.
-void answer_by_list(const IvfCall& call, std::size_t first, std::size_t n,
-                    std::atomic<std::uint64_t>& done, Ticker& ticker, IvfStats& stats);
+/// Many queries at once, list by list. What it needs is kept from group to group.
+class IvfBatch {
+ public:
+  /// Queries [first, first + n). done: counts queries.
+  void answer(const IvfCall& call, std::size_t first, std::size_t n,
+              std::atomic<std::uint64_t>& done, Ticker& ticker, IvfStats& stats);
+
+ private:
+  struct Visit {
+    std::uint32_t query;
+    float base;
+  };
+
+  void choose(const IvfCall& call, const float* queries, std::size_t n, Ticker& ticker);
+  /// Turns round what queries look into, by list: only the nearest of each, or only the others.
+  void turn(const IvfModel& model, std::size_t n, bool nearest);
+  void visit(const IvfCall& call, Ticker& ticker, IvfStats& stats);
+
+  IvfProber prober_;
+  std::vector<std::vector<IvfProbe>> probes_;
+  std::vector<IvfQuery> queries_;
+  std::vector<BlockTopK> tops_;
+  std::vector<Visit> visits_;
+  std::vector<std::size_t> starts_;  // of the visits of each list, and their end
+  std::vector<std::size_t> next_;
+  std::vector<float> floats_;
+  IvfSieve sieve_;
+  IvfFinish finish_;
+  std::unique_ptr<IvfSingly> singly_;
+};
 
 }  // namespace vicinal::indexes

@@ -220,16 +220,22 @@ void PackedRows::scan(const BlockQuery* const* queries, std::size_t count, std::
                       std::size_t last, const PackedTerms* terms, BlockTopK* const* tops) const {
   assert(last <= rows_);
   if (count == 0) return;
-  alignas(kLine) float scores[kChunk * kBlockRows];
+  constexpr std::size_t kMany = BlockQuery::kMany;
+  alignas(kLine) float scores[kMany][kChunk * kBlockRows];
+  float* out[kMany];
+  for (std::size_t q = 0; q < kMany; ++q) out[q] = scores[q];
   const Bitmap* common = terms[0].allowed;
   for (std::size_t q = 1; q < count; ++q) {
     if (terms[q].allowed != common) common = nullptr;
   }
   const std::size_t most = std::clamp<std::size_t>(kSharedBytes / block_bytes_, 1, kChunk);
   walk(first, last, most, common, [&](std::size_t b, std::size_t blocks) {
-    for (std::size_t q = 0; q < count; ++q) {
-      queries[q]->score(block(b), blocks, scores);
-      offer(terms[q], b, blocks, first, last, scores, *tops[q]);
+    for (std::size_t q = 0; q < count; q += kMany) {
+      const std::size_t together = std::min(kMany, count - q);
+      BlockQuery::score_many(queries + q, together, block(b), blocks, out);
+      for (std::size_t i = 0; i < together; ++i) {
+        offer(terms[q + i], b, blocks, first, last, scores[i], *tops[q + i]);
+      }
     }
   });
 }

@@ -42,6 +42,14 @@ struct LookupKernels {
   /// n. NaN stays NaN.
   void (*shift)(float* scores, const float* add, float factor, float offset, float least,
                 std::size_t n) noexcept;
+  /// Tables of 16 floats: writes the least entry of table j, a float, to least + 16 j, and returns
+  /// the largest difference between entries of one table, 0 if there is no table. Entries that are
+  /// not numbers may be passed over or not.
+  float (*widest)(const float* tables, std::size_t nibbles, std::uint8_t* least) noexcept;
+  /// What widest() wrote to `out` becomes 16 bytes: (tables[16 j + i] - least) * inverse + 0.5,
+  /// rounded after every operation, then cut to a whole number from 0 to 255. NaN becomes 0.
+  void (*steps)(const float* tables, float inverse, std::size_t nibbles,
+                std::uint8_t* out) noexcept;
 };
 
 }  // namespace vicinal::kernels

@@ -86,6 +86,13 @@ struct PackedFinish {
   float scale[4];
 };
 
+/// Queries that score_many takes at most.
+constexpr std::size_t kCodeQueries = 4;
+/// 1 to kCodeQueries queries against n rows that follow one another, queries[q] to out[q].
+using ScoreMany = void (*)(const void* const* queries, std::size_t count, const std::byte* rows,
+                           std::size_t stride, std::size_t n, std::size_t dim,
+                           float* const* out) noexcept;
+
 struct PackedKernels {
   // `dim` of these is the bytes of a row that matter. By digits: one, three.
   ScoreBlock block[2];
@@ -95,6 +102,8 @@ struct PackedKernels {
   /// mul, add: 32 numbers as `factors` says (kShort or kFloat); add may be null; both null: kNone.
   void (*finish)(const PackedFinish& how, const std::uint32_t* sums, PackedFactors factors,
                  const std::byte* mul, const std::byte* add, float* out) noexcept;
+  /// The bits that RowKernels::block of kSq8Int gives, for several queries. By Rank.
+  ScoreMany sq8_int_many[2];
 };
 
 }  // namespace vicinal::kernels

@@ -65,15 +65,31 @@ VICINAL_INLINE float float8_score(const Float8Query& q, const std::byte* row, fl
   return at_least(q.least, bias + float_at(row + q.dim) * (q.scale * dot));
 }
 
+// One query after the other over rows that the first one left in the first cache.
+template <const RowKernels& level, Rank rank>
+void score_each(const void* const* queries, std::size_t count, const std::byte* rows,
+                std::size_t stride, std::size_t n, std::size_t dim, float* const* out) noexcept {
+  constexpr std::size_t kRows = 16;
+  for (std::size_t first = 0; first < n; first += kRows) {
+    const std::size_t m = n - first < kRows ? n - first : kRows;
+    for (std::size_t q = 0; q < count; ++q) {
+      level.block[static_cast<std::size_t>(rank)](queries[q], rows + first * stride, stride, m,
+                                                    dim, out[q] + first);
+    }
+  }
+}
+
 template <class One, class Three, class Float8>
 constexpr PackedKernels packed_kernels(void (*finish)(const PackedFinish&, const std::uint32_t*,
                                                       PackedFactors, const std::byte*,
-                                                      const std::byte*, float*) noexcept) noexcept {
+                                                      const std::byte*, float*) noexcept,
+                                       ScoreMany sq8_l2, ScoreMany sq8_ip) noexcept {
   return {{score_block<One>, score_block<Three>},
           {score_ids<One>, score_ids<Three>},
           score_block<Float8>,
           score_ids<Float8>,
-          finish};
+          finish,
+          {sq8_l2, sq8_ip}};
 }
 
 }  // namespace

@@ -73,7 +73,25 @@ void Query::use(const void* data, kernels::ScoreIds ids, kernels::ScoreBlock blo
   stride_ = stride;
   dim_ = width;
   ahead_ = prefetch_depth(stride);
+  many_ = nullptr;
   shift_ = 0.0f;
+}
+
+void Query::score_block_many(const Query* const* queries, std::size_t count,
+                             const std::byte* rows, std::size_t n, float* const* out) noexcept {
+  for (std::size_t first = 0; first < count; first += kernels::kCodeQueries) {
+    const std::size_t together = std::min(kernels::kCodeQueries, count - first);
+    const Query& one = *queries[first];
+    if (one.many_ == nullptr) {
+      for (std::size_t q = first; q < first + together; ++q) {
+        queries[q]->score_block(rows, n, out[q]);
+      }
+      continue;
+    }
+    const void* data[kernels::kCodeQueries];
+    for (std::size_t q = 0; q < together; ++q) data[q] = queries[first + q]->data_;
+    one.many_(data, together, rows, one.stride_, n, one.dim_, out + first);
+  }
 }
 
 Query& Query::inner() {
@@ -151,6 +169,16 @@ void Codec::prepare_row(const std::byte* row, Query& out) const {
 
 float Codec::twin_limit(const std::byte*) const noexcept {
   return -std::numeric_limits<float>::infinity();
+}
+
+void BlockQuery::score_many(const BlockQuery* const* queries, std::size_t n,
+                            const std::byte* blocks, std::size_t count, float* const* out) {
+  const void* states[kMany];
+  for (std::size_t first = 0; first < n; first += kMany) {
+    const std::size_t together = std::min(kMany, n - first);
+    for (std::size_t q = 0; q < together; ++q) states[q] = queries[first + q]->state_;
+    queries[first]->many_(states, together, blocks, count, out + first);
+  }
 }
 
 void Codec::pack(const std::byte*, std::size_t, std::byte*) const { assert(block_bytes() != 0); }

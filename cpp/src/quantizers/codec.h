@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "kernels/packed_bits.h"
 #include "kernels/table.h"
 #include "vicinal/codec.h"
 #include "vicinal/control.h"
@@ -44,6 +45,10 @@ class Query {
   void score_block(const std::byte* rows, std::size_t n, float* out) const noexcept {
     block_(data_, rows, stride_, n, dim_, out);
   }
+  /// The bits that score_block() gives for several queries prepared alike, queries[q] to out[q].
+  /// Where there is a kernel for it, rows are read once for some of them.
+  static void score_block_many(const Query* const* queries, std::size_t count,
+                               const std::byte* rows, std::size_t n, float* const* out) noexcept;
   std::size_t stride() const noexcept { return stride_; }
   unsigned ahead() const noexcept { return ahead_; }
   /// What whoever answers adds to each score, being the same for all rows.
@@ -53,6 +58,7 @@ class Query {
   // give the same bits for the same row.
   void use(const void* data, kernels::ScoreIds ids, kernels::ScoreBlock block, std::size_t stride,
            std::size_t width) noexcept;
+  void use_many(kernels::ScoreMany many) noexcept { many_ = many; }  ///< after use()
   void add_shift(float shift) noexcept { shift_ += shift; }  ///< after use(), which sets it to 0
   Scratch<float>& values() noexcept { return values_; }
   Scratch<float>& row() noexcept { return row_; }
@@ -65,6 +71,7 @@ class Query {
   const void* data_ = nullptr;
   kernels::ScoreIds ids_ = nullptr;
   kernels::ScoreBlock block_ = nullptr;
+  kernels::ScoreMany many_ = nullptr;
   std::size_t stride_ = 0;
   std::size_t dim_ = 0;
   unsigned ahead_ = 4;
@@ -81,6 +88,9 @@ class BlockQuery {
  public:
   using Score = void (*)(const void* state, const std::byte* blocks, std::size_t count, float* out);
   using Slack = float (*)(const void* state, const std::byte* block, std::size_t place);
+  using ScoreMany = void (*)(const void* const* states, std::size_t queries,
+                             const std::byte* blocks, std::size_t count, float* const* out);
+  static constexpr std::size_t kMany = 4;  ///< queries that share one reading of the blocks
 
   /// out: kBlockRows scores for each of `count` blocks that follow one another; those of places
   /// never packed mean nothing.
@@ -91,13 +101,18 @@ class BlockQuery {
   float slack(const std::byte* block, std::size_t place) const {
     return slack_(state_, block, place);
   }
+  /// The same bits for several queries prepared by one codec, queries[q] to out[q], in less time:
+  /// blocks are read and taken apart once for kMany of them.
+  static void score_many(const BlockQuery* const* queries, std::size_t n, const std::byte* blocks,
+                         std::size_t count, float* const* out);
   /// As that of Query.
   float shift() const noexcept { return shift_; }
 
   // For codecs.
-  void use(const void* state, Score how, Slack above = nullptr) noexcept {
+  void use(const void* state, Score how, ScoreMany many, Slack above = nullptr) noexcept {
     state_ = state;
     score_ = how;
+    many_ = many;
     slack_ = above;
     shift_ = 0.0f;
   }
@@ -110,6 +125,7 @@ class BlockQuery {
   const void* state_ = nullptr;
   Score score_ = nullptr;
   Slack slack_ = nullptr;
+  ScoreMany many_ = nullptr;
   float shift_ = 0.0f;
   Scratch<float> values_;
   Scratch<std::uint8_t> tables_;

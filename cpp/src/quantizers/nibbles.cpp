@@ -76,40 +76,22 @@ void get_nibbles(const std::byte* codes, std::size_t nibbles, std::size_t place,
 std::size_t nibble_table_bytes(std::size_t nibbles) noexcept { return lines_of(nibbles) * kLine; }
 
 TableScale round_tables(const float* tables, std::size_t nibbles, std::uint8_t* out) noexcept {
-  std::memset(out, 0, nibble_table_bytes(nibbles));
-  float widest = 0.0f;
+  const LookupKernels& kernel = *kernels::active().lookup;
+  std::memset(out + 16 * nibbles, 0, nibble_table_bytes(nibbles) - 16 * nibbles);
+  const float widest = kernel.widest(tables, nibbles, out);
   double offset = 0.0;
   for (std::size_t j = 0; j < nibbles; ++j) {
-    const float* table = tables + 16 * j;
-    // Four chains of comparisons: one would cost more than the scan of a short list.
-    float low[4] = {table[0], table[1], table[2], table[3]};
-    float high[4] = {table[0], table[1], table[2], table[3]};
-    for (std::size_t i = 4; i < 16; i += 4) {
-      for (std::size_t lane = 0; lane < 4; ++lane) {
-        low[lane] = std::min(low[lane], table[i + lane]);
-        high[lane] = std::max(high[lane], table[i + lane]);
-      }
-    }
-    const float least = std::min(std::min(low[0], low[1]), std::min(low[2], low[3]));
-    const float most = std::max(std::max(high[0], high[1]), std::max(high[2], high[3]));
-    widest = std::max(widest, most - least);
+    float least;
+    std::memcpy(&least, out + 16 * j, sizeof least);
     offset += least;
-    std::memcpy(out + 16 * j, &least, sizeof least);  // kept where its bytes will lie
   }
   // Below, the inverse of a step would not be finite; above, nor is what it came from.
   constexpr float kSmall = 256 * std::numeric_limits<float>::min();
   const bool usable = widest >= kSmall && widest <= std::numeric_limits<float>::max();
-  const float inverse = usable ? 255.0f / widest : 0.0f;
-  for (std::size_t j = 0; j < nibbles; ++j) {
-    const float* table = tables + 16 * j;
-    float least;
-    std::memcpy(&least, out + 16 * j, sizeof least);
-    for (std::size_t i = 0; i < 16; ++i) {
-      // Within 0 to 255 by itself, unless something overflowed and is NaN.
-      const float step = std::max(0.0f, (table[i] - least) * inverse + 0.5f);
-      out[16 * j + i] =
-          static_cast<std::uint8_t>(static_cast<std::int32_t>(std::min(255.0f, step)));
-    }
+  if (usable) {
+    kernel.steps(tables, 255.0f / widest, nibbles, out);
+  } else {
+    std::memset(out, 0, 16 * nibbles);
   }
   return {static_cast<float>(offset), usable ? widest / 255.0f : 0.0f};
 }

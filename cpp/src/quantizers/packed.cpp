@@ -305,9 +305,10 @@ struct BlockState {
   } passes[kPasses];
 };
 
+constexpr std::size_t kAtOnce = 16;  // blocks whose sums stay in the first cache
+
 void score_blocks(const void* state, const std::byte* blocks, std::size_t count, float* out) {
   const BlockState& s = *static_cast<const BlockState*>(state);
-  constexpr std::size_t kAtOnce = 16;  // blocks whose sums stay in the first cache
   alignas(64) std::uint32_t sums[kPasses][kAtOnce * kBlockRows];
   while (count > 0) {
     const std::size_t n = std::min(count, kAtOnce);
@@ -337,6 +338,40 @@ float slack_of(const void* state, const std::byte* block, std::size_t place) {
       return s.slack * mul;
     }
     default: return s.slack;
+  }
+}
+
+// What the passes look up is the same for all queries of a codec, but for the tables.
+void score_blocks_many(const void* const* states, std::size_t queries, const std::byte* blocks,
+                       std::size_t count, float* const* out) {
+  constexpr std::size_t kMany = BlockQuery::kMany;
+  static_assert(kMany <= kernels::kLookupQueries);
+  const BlockState* s[kMany];
+  for (std::size_t q = 0; q < queries; ++q) s[q] = static_cast<const BlockState*>(states[q]);
+  const BlockState& shape = *s[0];
+  alignas(64) std::uint32_t sums[kMany][kPasses][kAtOnce * kBlockRows];
+  for (std::size_t first = 0; first < count; first += kAtOnce) {
+    const std::size_t n = std::min(count - first, kAtOnce);
+    const std::byte* chunk = blocks + first * shape.block_bytes;
+    for (std::size_t p = 0; p < shape.finish.passes; ++p) {
+      const std::uint8_t* tables[kMany];
+      std::uint32_t* to[kMany];
+      for (std::size_t q = 0; q < queries; ++q) {
+        tables[q] = s[q]->passes[p].tables;
+        to[q] = sums[q][p];
+      }
+      const BlockState::Pass& pass = shape.passes[p];
+      shape.lookup->sums_many(tables, queries, chunk + pass.at, shape.block_bytes, n, pass.nibbles,
+                              to);
+    }
+    for (std::size_t q = 0; q < queries; ++q) {
+      for (std::size_t b = 0; b < n; ++b) {
+        const std::byte* block = chunk + b * shape.block_bytes;
+        shape.packed->finish(s[q]->finish, sums[q][0] + b * kBlockRows, shape.factors, block,
+                             shape.add_at != 0 ? block + shape.add_at : nullptr,
+                             out[q] + (first + b) * kBlockRows);
+      }
+    }
   }
 }
 
@@ -386,8 +421,11 @@ PackedBlocks::Tables PackedBlocks::prepare_tables(const float* values, const Sco
     table_bytes += (plane.twice ? 2 : 1) * nibble_table_bytes(plane.nibbles);
   }
   // `values` may be what out.values() holds.
-  std::uint8_t* rounded = out.tables().get(table_bytes + 16 * most * sizeof(float));
-  float* const tables = reinterpret_cast<float*>(rounded + table_bytes);
+  std::uint8_t* rounded = out.tables().get(table_bytes);
+  // Wanted until they are rounded: a batch keeps many prepared queries, and these are four times
+  // as long as what they become.
+  thread_local Scratch<float> floats;
+  float* const tables = floats.get(16 * most);
   auto& state = *new (out.state().get(sizeof(BlockState))) BlockState{};
   state.factors = factors_;
   state.block_bytes = bytes_;
@@ -437,7 +475,7 @@ void PackedBlocks::prepare(const float* values, const Score& score, BlockQuery& 
   const Tables made = prepare_tables(values, score, out);
   made.state->finish.offset =
       static_cast<float>(static_cast<double>(score.scale) * (made.centre + made.offset));
-  out.use(made.state, score_blocks);
+  out.use(made.state, score_blocks, score_blocks_many);
 }
 
 // Both kinds of scores end with (bias + add_scale * add) + mul * x, rounded alike. With mul >= 0
@@ -474,7 +512,7 @@ bool PackedBlocks::prepare_bounds(const float* values, const Score& score, Block
       static_cast<float>(score.scale < 0 ? static_cast<double>(score.scale) * high
                                          : static_cast<double>(score.scale) * low);
   made.state->slack = static_cast<float>(factor * (high - low));
-  out.use(made.state, score_blocks, slack_of);
+  out.use(made.state, score_blocks, score_blocks_many, slack_of);
   return true;
 }
 

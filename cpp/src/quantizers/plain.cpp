@@ -245,6 +245,7 @@ void PlainCodec::use(RowType type, const void* data, Query& out) const {
   const auto rank = static_cast<std::size_t>(metric() == Metric::kL2 ? Rank::kL2 : Rank::kIp);
   const kernels::RowKernels& row = kernels::active().row(type);
   out.use(data, row.ids[rank], row.block[rank], stride(), dim());
+  if (type == RowType::kSq8Int) out.use_many(kernels::active().packed->sq8_int_many[rank]);
 }
 
 void PlainCodec::prepare(const float* query, Precision precision, Query& out) const {

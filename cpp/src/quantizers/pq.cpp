@@ -105,6 +105,13 @@ float slack_of(const void* scan, const std::byte*, std::size_t) {
   return static_cast<const BoundScan*>(scan)->slack;
 }
 
+void score_blocks_many(const void* const* scans, std::size_t queries, const std::byte* blocks,
+                       std::size_t count, float* const* out) {
+  const NibbleScan* own[BlockQuery::kMany];
+  for (std::size_t q = 0; q < queries; ++q) own[q] = static_cast<const NibbleScan*>(scans[q]);
+  score_nibbles(own, queries, blocks, count, out);
+}
+
 // The length of all vectors, 0 if some differ by more than a hundredth.
 float common_length(MatrixView<const float> sample) {
   double least = std::numeric_limits<double>::infinity(), most = 0;
@@ -494,7 +501,10 @@ void PqCodec::unpack(const std::byte* block, std::size_t place, std::byte* row) 
 
 void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   const std::size_t parts = books_->parts();
-  float* tables = out.values().get(16 * parts);
+  // Wanted until they are rounded: a batch keeps many prepared queries, and these are four times
+  // as long as what they become.
+  thread_local Scratch<float> floats;
+  float* tables = floats.get(16 * parts);
   const float bias = part_tables(query, tables);
   std::uint8_t* rounded = out.tables().get(nibble_table_bytes(parts));
   NibbleScan scan;
@@ -503,7 +513,7 @@ void PqCodec::prepare_blocks(const float* query, BlockQuery& out) const {
   scan.block_bytes = block_bytes();
   scan.scale = round_tables(tables, parts, rounded);
   scan.scale.offset += bias;
-  out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks);
+  out.use(new (out.state().get(sizeof scan)) NibbleScan(scan), score_blocks, score_blocks_many);
 }
 
 // Exact scores add up entries of the same tables, in parts + 2 roundings at most, every partial sum
@@ -527,7 +537,7 @@ bool PqCodec::prepare_bounds(const float* query, BlockQuery& out) const {
   state.scan.block_bytes = block_bytes();
   state.scan.scale = {static_cast<float>(errors.least + bias - rounding), scale};
   state.slack = static_cast<float>(errors.most - errors.least + 2 * rounding);
-  out.use(&state, score_blocks, slack_of);
+  out.use(&state, score_blocks, score_blocks_many, slack_of);
   return true;
 }
 

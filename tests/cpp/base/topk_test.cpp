@@ -61,7 +61,7 @@ TEST(BlockTopK, KeepsWhatAnExhaustiveSortKeeps) {
                     Kind::kWithNan, Kind::kNegative}) {
     for (std::size_t n : {0u, 1u, 5u, 100u, 3000u, 20'000u}) {
       const auto scores = scores_of(kind, n);
-      for (std::size_t k : {0u, 1u, 10u, 100u, 2500u}) {
+      for (std::size_t k : {0u, 1u, 10u, 16u, 100u, 2500u}) {
         for (std::size_t block : {1u, 64u, 777u, 5000u}) {
           if (block == 1 && n > 3000) continue;
           SCOPED_TRACE(testing::Message()
@@ -73,6 +73,15 @@ TEST(BlockTopK, KeepsWhatAnExhaustiveSortKeeps) {
                            static_cast<std::uint32_t>(at));
           }
           expect_same(top.finish(), want);
+
+          top.reset(k);
+          for (std::size_t at = 0; at < n; at += block) {
+            top.push_block(scores.data() + at, std::min(block, n - at),
+                           static_cast<std::uint32_t>(at));
+          }
+          std::vector<Hit> unordered = top.finish_unordered();
+          std::sort(unordered.begin(), unordered.end(), nearer);
+          expect_same(unordered, want);
 
           // Blocks from last to first: ties must still go to the smaller row.
           top.reset(k);

@@ -182,6 +182,36 @@ TEST(IvfRefine, InEightBitsAnswersAsAnExactSearchOverThem) {
   }
 }
 
+TEST(IvfSearch, AnswersABatchAsEachQueryAloneWhereCentroidsAreLookedThroughInEightBits) {
+  constexpr std::size_t kDim = 260;  // 300 lists: a quarter of a megabyte and more of centroids
+  const Matrix rows = spread(3000, kDim, 1), queries = spread(75, kDim, 2);
+  for (const Metric metric : {Metric::kL2, Metric::kCosine}) {
+    for (const CodecSpec& codec :
+         {spec(CodecKind::kPq, 130, 4), spec(CodecKind::kRotation, 0, 1)}) {
+      IvfParams params;
+      params.codec = codec;
+      params.lists = 300;
+      params.refine = RefineKind::kFloat16;
+      IvfIndex index(kDim, metric, params);
+      index.add(rows.view());
+      std::vector<std::uint8_t> mask(3000);
+      for (std::size_t i = 0; i < mask.size(); i += 3) mask[i] = 1;
+      for (const bool restricted : {false, true}) {
+        Allowed allowed;
+        if (restricted) {
+          allowed.mask = mask.data();
+          allowed.count = mask.size();
+        }
+        for (const std::uint32_t nprobe : {9u, 40u}) {
+          const IvfSearch how = probing(nprobe, 30, allowed);
+          EXPECT_EQ(search(index, queries.view(), 10, how), search_singly(index, queries, 10, how))
+              << nprobe;
+        }
+      }
+    }
+  }
+}
+
 TEST(IvfSearch, MoreListsFindMore) {
   const Matrix rows = spread(4000, 16, 5), queries = spread(100, 16, 6);
   IvfParams params;

@@ -58,10 +58,20 @@ class FakeCodec final : public quantizers::Codec {
     const auto scale = quantizers::round_tables(tables, kDim, bytes);
     auto* scan = new (out.state().get(sizeof(quantizers::NibbleScan)))
         quantizers::NibbleScan{bytes, kDim, block_bytes(), scale, add_at(), 0};
-    out.use(scan, [](const void* state, const std::byte* blocks, std::size_t count, float* to) {
-      quantizers::score_nibbles(*static_cast<const quantizers::NibbleScan*>(state), blocks, count,
-                                to);
-    });
+    out.use(
+        scan,
+        [](const void* state, const std::byte* blocks, std::size_t count, float* to) {
+          quantizers::score_nibbles(*static_cast<const quantizers::NibbleScan*>(state), blocks,
+                                    count, to);
+        },
+        [](const void* const* states, std::size_t queries, const std::byte* blocks,
+           std::size_t count, float* const* to) {
+          const quantizers::NibbleScan* scans[BlockQuery::kMany];
+          for (std::size_t q = 0; q < queries; ++q) {
+            scans[q] = static_cast<const quantizers::NibbleScan*>(states[q]);
+          }
+          quantizers::score_nibbles(scans, queries, blocks, count, to);
+        });
   }
 
  private:

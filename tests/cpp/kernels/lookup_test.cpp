@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -152,6 +153,43 @@ TEST_P(Lookup, ShiftRoundsInOrderAndKeepsNan) {
           ASSERT_EQ(got[i], want) << i << " of " << n;
         }
       }
+    }
+  }
+}
+
+TEST_P(Lookup, TablesBecomeTheSameBytesAtEveryLevel) {
+  const kernels::LookupKernels& plain = *kernels::available().back()->lookup;
+  for (const std::size_t nibbles : some_nibbles()) {
+    test::Guarded<float> tables(16 * nibbles);
+    std::uint32_t state = static_cast<std::uint32_t>(nibbles) + 1;
+    for (float& x : tables) {
+      state = state * 1664525u + 1013904223u;
+      x = static_cast<float>(static_cast<std::int32_t>(state)) * 1e-7f;
+    }
+    test::Guarded<std::uint8_t> got(16 * nibbles), want(16 * nibbles);
+    const float widest = kernel().widest(tables.data(), nibbles, got.data());
+    ASSERT_EQ(widest, plain.widest(tables.data(), nibbles, want.data())) << nibbles;
+    float most = 0.0f;
+    for (std::size_t j = 0; j < nibbles; ++j) {
+      const auto [low, high] =
+          std::minmax_element(tables.data() + 16 * j, tables.data() + 16 * j + 16);
+      most = std::max(most, *high - *low);
+      float least;
+      std::memcpy(&least, got.data() + 16 * j, sizeof least);
+      ASSERT_EQ(least, *low) << "table " << j << " of " << nibbles;
+    }
+    ASSERT_EQ(widest, most) << nibbles;
+    // Twice what fits: large entries stop at 255. Nothing that is not a number goes beyond either.
+    const float inverse = nibbles == 0 ? 0.0f : 510.0f / widest;
+    if (nibbles > 5) {
+      tables[7] = std::numeric_limits<float>::quiet_NaN();
+      tables[16 + 3] = std::numeric_limits<float>::infinity();
+      tables[32 + 1] = -std::numeric_limits<float>::infinity();
+    }
+    kernel().steps(tables.data(), inverse, nibbles, got.data());
+    plain.steps(tables.data(), inverse, nibbles, want.data());
+    for (std::size_t i = 0; i < 16 * nibbles; ++i) {
+      ASSERT_EQ(got[i], want[i]) << "entry " << i << " of " << nibbles << " tables";
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/packed_bits.h"
 #include "kernels/table.h"
 #include "support/isa_name.h"
 #include "support/row_reference.h"
@@ -137,6 +138,40 @@ TEST_P(Rows, IntegerArithmeticAgreesWithTheScalarLevelBitForBit) {
         GetParam()->row(type).block[rank](rows.query(), rows.rows(), rows.stride(), 5, dim, got);
         plain.row(type).block[rank](rows.query(), rows.rows(), rows.stride(), 5, dim, want);
         for (int r = 0; r < 5; ++r) EXPECT_EQ(got[r], want[r]) << type_name(type) << " dim " << dim;
+      }
+    }
+  }
+}
+
+TEST_P(Rows, SeveralQueriesOfEightBitsScoreAsEachAlone) {
+  const kernels::Table& level = *GetParam();
+  for (const std::size_t dim : some_dims()) {
+    const std::size_t n = dim % 11;
+    const test::RowCase rows(RowType::kSq8Int, dim, std::max<std::size_t>(n, 1), dim);
+    std::vector<test::RowCase> asked;
+    asked.reserve(kernels::kCodeQueries);
+    for (std::size_t q = 0; q < kernels::kCodeQueries; ++q) {
+      asked.emplace_back(RowType::kSq8Int, dim, 1, 1000 + dim + q);
+    }
+    for (const std::size_t rank : {0, 1}) {
+      for (std::size_t count = 1; count <= asked.size(); ++count) {
+        std::vector<test::Guarded<float>> got;
+        const void* queries[kernels::kCodeQueries];
+        float* out[kernels::kCodeQueries];
+        for (std::size_t q = 0; q < count; ++q) got.emplace_back(n);
+        for (std::size_t q = 0; q < count; ++q) {
+          queries[q] = asked[q].query();
+          out[q] = got[q].data();
+        }
+        level.packed->sq8_int_many[rank](queries, count, rows.rows(), rows.stride(), n, dim, out);
+        for (std::size_t q = 0; q < count; ++q) {
+          std::vector<float> want(n);
+          level.row(RowType::kSq8Int)
+              .block[rank](queries[q], rows.rows(), rows.stride(), n, dim, want.data());
+          for (std::size_t r = 0; r < n; ++r) {
+            ASSERT_EQ(got[q][r], want[r]) << "dim " << dim << " query " << q << " of " << count;
+          }
+        }
       }
     }
   }

@@ -24,5 +24,7 @@ std::size_t below(const float* scores, std::size_t n, float threshold, std::uint
 void to_f16(const float* in, std::size_t n, std::uint16_t* out) noexcept;
 void to_bf16(const float* in, std::size_t n, std::uint16_t* out) noexcept;
 std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t bytes) noexcept;
+// Of lookup; the wider levels name it.
+float widest(const float* tables, std::size_t nibbles, std::uint8_t* least) noexcept;
 
 }  // namespace vicinal::kernels::avx2

@@ -150,8 +150,68 @@ void shift(float* scores, const float* add, float factor, float offset, float le
   }
 }
 
+// Bytes of eight entries, in the low half of 32 bits each.
+VICINAL_INLINE __m256i steps8(const float* entries, __m256 least_f32x8,
+                              __m256 inverse_f32x8) noexcept {
+  __m256 step_f32x8 = _mm256_sub_ps(_mm256_loadu_ps(entries), least_f32x8);
+  step_f32x8 = _mm256_add_ps(_mm256_mul_ps(step_f32x8, inverse_f32x8), _mm256_set1_ps(0.5f));
+  // The second operand is what comes out if one is NaN.
+  step_f32x8 = _mm256_max_ps(step_f32x8, _mm256_setzero_ps());
+  return _mm256_cvttps_epi32(_mm256_min_ps(step_f32x8, _mm256_set1_ps(255.0f)));
+}
+
+void steps(const float* tables, float inverse, std::size_t nibbles, std::uint8_t* out) noexcept {
+  const __m256 inverse_f32x8 = _mm256_set1_ps(inverse);
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16, out += 16) {
+    const __m256 least_f32x8 = _mm256_broadcast_ss(reinterpret_cast<const float*>(out));
+    const __m256i low_i32x8 = steps8(tables, least_f32x8, inverse_f32x8);
+    const __m256i high_i32x8 = steps8(tables + 8, least_f32x8, inverse_f32x8);
+    const __m256i mixed_u16x16 =
+        _mm256_permute4x64_epi64(_mm256_packus_epi32(low_i32x8, high_i32x8), 0xD8);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_packus_epi16(_mm256_castsi256_si128(mixed_u16x16),
+                                      _mm256_extracti128_si256(mixed_u16x16, 1)));
+  }
+}
+
 }  // namespace
 
-const LookupKernels lookup = {sums, sums_many, affine, shift};
+// Four tables side by side: the extremes of quarters turned, so that each lane is one table's.
+float widest(const float* tables, std::size_t nibbles, std::uint8_t* least) noexcept {
+  __m128 most_f32x4 = _mm_setzero_ps();
+  for (std::size_t j = 0; j < nibbles; j += 4) {
+    __m128 low_f32x4[4], high_f32x4[4];
+    VICINAL_UNROLL
+    for (std::size_t t = 0; t < 4; ++t) {
+      // The last table stands for those that are missing.
+      const float* table = tables + 16 * (j + t < nibbles ? j + t : nibbles - 1);
+      const __m128 a = _mm_loadu_ps(table), b = _mm_loadu_ps(table + 4);
+      const __m128 c = _mm_loadu_ps(table + 8), d = _mm_loadu_ps(table + 12);
+      low_f32x4[t] = _mm_min_ps(_mm_min_ps(a, b), _mm_min_ps(c, d));
+      high_f32x4[t] = _mm_max_ps(_mm_max_ps(a, b), _mm_max_ps(c, d));
+    }
+    _MM_TRANSPOSE4_PS(low_f32x4[0], low_f32x4[1], low_f32x4[2], low_f32x4[3]);
+    _MM_TRANSPOSE4_PS(high_f32x4[0], high_f32x4[1], high_f32x4[2], high_f32x4[3]);
+    const __m128 lowest_f32x4 = _mm_min_ps(_mm_min_ps(low_f32x4[0], low_f32x4[1]),
+                                           _mm_min_ps(low_f32x4[2], low_f32x4[3]));
+    const __m128 highest_f32x4 = _mm_max_ps(_mm_max_ps(high_f32x4[0], high_f32x4[1]),
+                                            _mm_max_ps(high_f32x4[2], high_f32x4[3]));
+    // The second operand is what comes out if one is NaN.
+    most_f32x4 = _mm_max_ps(_mm_sub_ps(highest_f32x4, lowest_f32x4), most_f32x4);
+    alignas(16) float lowest[4];
+    _mm_store_ps(lowest, lowest_f32x4);
+    for (std::size_t t = 0; t < 4 && j + t < nibbles; ++t) {
+      std::memcpy(least + 16 * (j + t), lowest + t, sizeof(float));
+    }
+  }
+  alignas(16) float most[4];
+  _mm_store_ps(most, most_f32x4);
+  for (std::size_t lane = 1; lane < 4; ++lane) {
+    if (most[lane] > most[0]) most[0] = most[lane];
+  }
+  return most[0];
+}
+
+const LookupKernels lookup = {sums, sums_many, affine, shift, widest, steps};
 
 }  // namespace vicinal::kernels::avx2

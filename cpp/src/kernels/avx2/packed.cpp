@@ -316,7 +316,7 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
 
 }  // namespace
 
-const PackedKernels packed_codes =
-    packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
+const PackedKernels packed_codes = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(
+    finish_blocks, score_each<sq8_int, Rank::kL2>, score_each<sq8_int, Rank::kIp>);
 
 }  // namespace vicinal::kernels::avx2

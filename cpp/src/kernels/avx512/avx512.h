@@ -20,5 +20,6 @@ void affine(const std::uint32_t* sums, const float* add, const float* mul, float
             float offset, std::size_t n, float* out) noexcept;
 void shift(float* scores, const float* add, float factor, float offset, float least,
            std::size_t n) noexcept;
+void steps(const float* tables, float inverse, std::size_t nibbles, std::uint8_t* out) noexcept;
 
 }  // namespace vicinal::kernels::avx512

@@ -1,5 +1,6 @@
 #include "kernels/lookup.h"
 
+#include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
 #include "kernels/x86_512.h"
 
@@ -137,6 +138,21 @@ void shift(float* scores, const float* add, float factor, float offset, float le
   }
 }
 
-const LookupKernels lookup = {sums, sums_many, affine, shift};
+void steps(const float* tables, float inverse, std::size_t nibbles, std::uint8_t* out) noexcept {
+  const __m512 inverse_f32x16 = _mm512_set1_ps(inverse);
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16, out += 16) {
+    const __m512 least_f32x16 = _mm512_set1_ps(*reinterpret_cast<const float*>(out));
+    __m512 step_f32x16 = _mm512_sub_ps(_mm512_loadu_ps(tables), least_f32x16);
+    step_f32x16 =
+        _mm512_add_ps(_mm512_mul_ps(step_f32x16, inverse_f32x16), _mm512_set1_ps(0.5f));
+    // The second operand is what comes out if one is NaN.
+    step_f32x16 = _mm512_max_ps(step_f32x16, _mm512_setzero_ps());
+    step_f32x16 = _mm512_min_ps(step_f32x16, _mm512_set1_ps(255.0f));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(step_f32x16)));
+  }
+}
+
+const LookupKernels lookup = {sums, sums_many, affine, shift, avx2::widest, steps};
 
 }  // namespace vicinal::kernels::avx512

@@ -1,5 +1,6 @@
 #include "kernels/lookup.h"
 
+#include "kernels/avx2/avx2.h"
 #include "kernels/avx512/avx512.h"
 #include "kernels/avx512vbmi/avx512vbmi.h"
 #include "kernels/x86_512.h"
@@ -93,6 +94,7 @@ void sums_many(const std::uint8_t* const* tables, std::size_t queries, const std
 
 }  // namespace
 
-const LookupKernels lookup = {sums, sums_many, avx512::affine, avx512::shift};
+const LookupKernels lookup = {sums, sums_many, avx512::affine, avx512::shift,
+                              avx2::widest, avx512::steps};
 
 }  // namespace vicinal::kernels::avx512vbmi

@@ -257,9 +257,70 @@ void finish_blocks(const PackedFinish& how, const std::uint32_t* sums, PackedFac
   }
 }
 
+// Four rows against some queries: with four, eight loads serve sixteen products, where one row and
+// one query take two loads for one.
+template <Rank rank, int kQueries>
+void sq8_int_tiles(const void* const* queries, const std::byte* rows, std::size_t stride,
+                   std::size_t n, std::size_t dim, float* const* out) noexcept {
+  constexpr int kRows = 4;
+  const ScalarQuery* query[kQueries];
+  for (int q = 0; q < kQueries; ++q) query[q] = static_cast<const ScalarQuery*>(queries[q]);
+  for (std::size_t first = 0; first < n; first += kRows) {
+    const std::byte* group[kRows];
+    for (std::size_t j = 0; j < kRows; ++j) {
+      group[j] = rows + (first + j < n ? first + j : first) * stride;
+    }
+    __m512i sums_i32x16[kQueries][kRows];
+    VICINAL_UNROLL
+    for (int q = 0; q < kQueries; ++q) {
+      VICINAL_UNROLL
+      for (int j = 0; j < kRows; ++j) sums_i32x16[q][j] = _mm512_setzero_si512();
+    }
+    for (std::size_t i = 0; i < dim; i += 64) {
+      const __mmask64 live = first_bytes(dim - i);
+      __m512i codes_u8x64[kRows];
+      VICINAL_UNROLL
+      for (int j = 0; j < kRows; ++j) {
+        codes_u8x64[j] = _mm512_maskz_loadu_epi8(live, group[j] + 16 + i);
+      }
+      VICINAL_UNROLL
+      for (int q = 0; q < kQueries; ++q) {
+        const __m512i q_i8x64 = load64(query[q]->codes + i);
+        VICINAL_UNROLL
+        for (int j = 0; j < kRows; ++j) {
+          sums_i32x16[q][j] = _mm512_dpbusd_epi32(sums_i32x16[q][j], codes_u8x64[j], q_i8x64);
+        }
+      }
+    }
+    VICINAL_UNROLL
+    for (int q = 0; q < kQueries; ++q) {
+      float* const to = out[q] + first;
+      if (first + kRows <= n) {
+        finish_codes<rank>(*query[q], group, sum4(sums_i32x16[q]), to);
+        continue;
+      }
+      float scores[kRows];
+      finish_codes<rank>(*query[q], group, sum4(sums_i32x16[q]), scores);
+      for (std::size_t j = 0; first + j < n; ++j) to[j] = scores[j];
+    }
+  }
+}
+
+template <Rank rank>
+void sq8_int_many(const void* const* queries, std::size_t count, const std::byte* rows,
+                  std::size_t stride, std::size_t n, std::size_t dim, float* const* out) noexcept {
+  switch (count) {
+    case 4: return sq8_int_tiles<rank, 4>(queries, rows, stride, n, dim, out);
+    case 3: return sq8_int_tiles<rank, 3>(queries, rows, stride, n, dim, out);
+    case 2: return sq8_int_tiles<rank, 2>(queries, rows, stride, n, dim, out);
+    case 1: return sq8_int_tiles<rank, 1>(queries, rows, stride, n, dim, out);
+    default: return;
+  }
+}
+
 }  // namespace
 
-const PackedKernels packed_codes =
-    packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish_blocks);
+const PackedKernels packed_codes = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(
+    finish_blocks, sq8_int_many<Rank::kL2>, sq8_int_many<Rank::kIp>);
 
 }  // namespace vicinal::kernels::avx512vnni

@@ -56,8 +56,45 @@ void shift(float* scores, const float* add, float factor, float offset, float le
   }
 }
 
+float widest(const float* tables, std::size_t nibbles, std::uint8_t* least) noexcept {
+  float most = 0.0f;
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16) {
+    // Four chains of comparisons: one would cost more than the scan of a short list.
+    float low[4], high[4];
+    for (std::size_t lane = 0; lane < 4; ++lane) low[lane] = high[lane] = tables[lane];
+    for (std::size_t i = 4; i < 16; i += 4) {
+      for (std::size_t lane = 0; lane < 4; ++lane) {
+        const float x = tables[i + lane];
+        low[lane] = x < low[lane] ? x : low[lane];
+        high[lane] = x > high[lane] ? x : high[lane];
+      }
+    }
+    for (std::size_t lane = 1; lane < 4; ++lane) {
+      low[0] = low[lane] < low[0] ? low[lane] : low[0];
+      high[0] = high[lane] > high[0] ? high[lane] : high[0];
+    }
+    const float difference = high[0] - low[0];
+    most = difference > most ? difference : most;
+    std::memcpy(least + 16 * j, low, sizeof(float));
+  }
+  return most;
+}
+
+void steps(const float* tables, float inverse, std::size_t nibbles, std::uint8_t* out) noexcept {
+  for (std::size_t j = 0; j < nibbles; ++j, tables += 16, out += 16) {
+    float least;
+    std::memcpy(&least, out, sizeof least);
+    for (std::size_t i = 0; i < 16; ++i) {
+      float step = (tables[i] - least) * inverse + 0.5f;
+      step = step > 0.0f ? step : 0.0f;
+      step = step < 255.0f ? step : 255.0f;
+      out[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(step));
+    }
+  }
+}
+
 }  // namespace
 
-const LookupKernels lookup = {sums, sums_many, affine, shift};
+const LookupKernels lookup = {sums, sums_many, affine, shift, widest, steps};
 
 }  // namespace vicinal::kernels::scalar

@@ -120,6 +120,7 @@ void finish(const PackedFinish& how, const std::uint32_t* sums, PackedFactors fa
 
 }  // namespace
 
-const PackedKernels packed_codes = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(finish);
+const PackedKernels packed_codes = packed_kernels<PackedOp<1>, PackedOp<3>, Float8Op>(
+    finish, score_each<sq8_int, Rank::kL2>, score_each<sq8_int, Rank::kIp>);
 
 }  // namespace vicinal::kernels::scalar
