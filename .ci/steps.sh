@@ -52,7 +52,8 @@ step_system() {
     for package in "${wanted[@]}"; do
       dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done
-    newest clang++ >/dev/null 2>&1 && newest clang-tidy >/dev/null 2>&1 || missing+=(clang)
+    version=$(newest clang++ 2>/dev/null) && newest clang-tidy >/dev/null 2>&1 &&
+      dpkg -s "libclang-rt-${version##*-}-dev" >/dev/null 2>&1 || missing+=(clang)
     if ((${#missing[@]} > 0)); then
       apt-get update -qq
       if [[ ${missing[-1]} == clang ]]; then
