@@ -29,6 +29,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="count processor time, not wall time: a makeshift for a busy machine")  # fmt: skip
     add("-k", type=int, default=10)
     add("--rounds", type=int, default=10, help="interleaved repeats (default 10)")
+    add("--processes", type=int, default=3, metavar="N",
+        help="measure each index in N processes, one after the other (default 3)")  # fmt: skip
     add("--queries", type=int, default=2000, help="use at most so many (default 2000)")
     add("--build-threads", type=int, default=2)
     add("--search-threads", type=int, default=1)
@@ -39,8 +41,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--machine", type=Path, help="the program vicinal_machine: its bounds go to the results")
     add("--json", type=Path, help="append all that was measured, as JSON lines")
     options = parser.parse_args(arguments)
-    if min(options.k, options.rounds, options.build_threads, options.search_threads) < 1:
-        parser.error("-k, --rounds and the threads are at least 1")
+    if min(options.k, options.rounds, options.processes) < 1:
+        parser.error("-k, --rounds and --processes are at least 1")
+    if min(options.build_threads, options.search_threads) < 1:
+        parser.error("threads are at least 1")
     found = peers.known(options.adapters)
     for file in [*options.data, *([options.machine] if options.machine else [])]:
         if not file.is_file():
@@ -61,6 +65,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings(
         k=options.k,
         rounds=options.rounds,
+        processes=options.processes,
         single=options.single,
         cpu_time=options.cpu_time,
         max_queries=options.queries,

@@ -32,8 +32,14 @@ class Lab:
         self.query, self.data_name = loaded.query, loaded.name
         self.adapter: Adapter = contender.make(loaded.dim, loaded.metric)
 
-    def build(self, build_threads: int, search_threads: int, cache: Path | None) -> dict[str, Any]:
-        """Build, or take from the cache another library's index built and measured before."""
+    def build(
+        self, build_threads: int, search_threads: int, cache: Path | None, keep: Path | None = None
+    ) -> dict[str, Any]:
+        """Build, or take from the cache another library's index built and measured before.
+
+        ``keep``: where the index is written if it can be, for ``load``. The answer's ``kept`` says
+        where it lies in the end, or None.
+        """
         if self.base is None:
             raise RuntimeError("built already")
         stem = f"{self.data_name}.{self.name}.{build_threads}".replace(" ", "_").replace("+", "_")
@@ -52,11 +58,21 @@ class Lab:
                 notes.write_text(json.dumps(measured))
             elif self.adapter.saves:
                 with tempfile.TemporaryDirectory() as folder:
-                    measured["file_bytes"] = self._file_bytes(Path(folder) / "index")
+                    kept = keep or Path(folder) / "index"
+                    measured["file_bytes"] = self._file_bytes(kept)
+        saved = kept if measured["file_bytes"] is not None and (cache or keep) else None
+        self._ready(search_threads)
+        return {**measured, "kept": saved}
+
+    def load(self, path: Path, search_threads: int) -> None:
+        """What another process built and kept."""
+        self.adapter.load(path)
+        self._ready(search_threads)
+
+    def _ready(self, search_threads: int) -> None:
         self.base = None
         self.adapter.ready(search_threads)
         _pin(search_threads)
-        return measured
 
     def _build(self, base: datasets.Floats, threads: int) -> dict[str, Any]:
         _pin(threads)

@@ -43,6 +43,7 @@ class Record:
             settings={
                 "k": settings.k,
                 "rounds": settings.rounds,
+                "processes": settings.processes,
                 "build_threads": settings.build_threads,
                 "search_threads": settings.search_threads,
                 "mode": "single" if settings.single else "batch",

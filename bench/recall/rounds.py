@@ -6,6 +6,7 @@ import importlib.metadata
 import math
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,7 @@ WARM = 100  # queries before a contender's turn in a round
 class Settings:
     k: int = 10
     rounds: int = 10
+    processes: int = 1  # that each contender is measured in, one after the other
     single: bool = False
     cpu_time: bool = False
     max_queries: int | None = None
@@ -80,6 +82,7 @@ class _Runner:
     worker: Worker
     repeats: list[tuple[int, int]] = field(default_factory=list)  # queries and passes, per point
     rates: list[float] = field(default_factory=list)  # of the turn that was last, per point
+    kept: Path | None = None  # its index, if it could be saved
 
 
 class Session:
@@ -99,6 +102,7 @@ class Session:
         self.ended = ended or (lambda result: None)
         self.results: list[Result] = []
         self.runners: list[_Runner] = []
+        self.folder = tempfile.TemporaryDirectory(prefix="bench-recall-")
 
     def run(self, names: Sequence[str]) -> list[Result]:
         """Measure; ``ended`` hears of each contender as soon as nothing more happens to it."""
@@ -112,6 +116,8 @@ class Session:
                         if runner is not reference:
                             runner.result.beside = _blank(reference.result.points)
                 for number in range(self.settings.rounds):
+                    if number in self._fresh():
+                        self._each(list(self.runners), self._again)
                     self._one_round(number)
                     self._note(f"round {number + 1} of {self.settings.rounds}")
         except KeyboardInterrupt:
@@ -122,14 +128,13 @@ class Session:
             for runner in self.runners:
                 runner.worker.close(kill=True)
                 self.ended(runner.result)
+            self.folder.cleanup()
         return self.results
 
     def _begin(self, name: str) -> None:
         result = Result(self.known[name], version=_installed(self.known[name].library))
         self.results.append(result)
-        settings = self.settings
-        worker = Worker(name, settings.adapters, self.path, settings.max_queries)
-        runner = _Runner(result, worker)
+        runner = _Runner(result, self._worker(name))
         self.runners.append(runner)
         self._each([runner], self._build)
         if result.build:
@@ -138,9 +143,28 @@ class Session:
     def _build(self, runner: _Runner) -> None:
         settings = self.settings
         threads = (settings.build_threads, settings.search_threads)
-        built = runner.worker.call(settings.time_limit, "build", *threads, settings.cache)
+        keep = Path(self.folder.name) / runner.result.name.replace(" ", "_")
+        where = (settings.cache, keep if settings.processes > 1 else None)
+        built = runner.worker.call(settings.time_limit, "build", *threads, *where)
+        runner.kept = built.pop("kept")
         runner.result.flags, runner.result.version = built.pop("flags"), built.pop("version")
         runner.result.build = built
+
+    def _worker(self, name: str) -> Worker:
+        return Worker(name, self.settings.adapters, self.path, self.settings.max_queries)
+
+    def _fresh(self) -> set[int]:
+        """The rounds that begin with new processes."""
+        rounds, processes = self.settings.rounds, self.settings.processes
+        return {round(rounds * i / processes) for i in range(1, processes)}
+
+    def _again(self, runner: _Runner) -> None:
+        """A new process, other pages of memory: what these happen to be makes some percent."""
+        if runner.kept is None:
+            return
+        runner.worker.close(kill=True)
+        runner.worker = self._worker(runner.result.name)
+        self._call(runner, "load", runner.kept, self.settings.search_threads)
 
     def _explore(self, runner: _Runner) -> None:
         k, result, most = self.settings.k, runner.result, len(self.data.query)

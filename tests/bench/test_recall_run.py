@@ -243,6 +243,37 @@ def test_an_index_kept_is_not_built_again(data: Path, tmp_path: Path) -> None:
     assert builds[0]["seconds"] == builds[1]["seconds"]
 
 
+def test_each_process_but_the_first_loads_what_the_first_built(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "noting.py").write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        f"sys.path.insert(0, {str(ADAPTERS.parent)!r})\n"
+        "from recall_adapters import Contender, Saving\n"
+        "class Noting(Saving):\n"
+        "    def note(self, what):\n"
+        f"        with open({str(tmp_path / 'noted')!r}, 'a') as file:\n"
+        "            print(what, os.getpid(), file=file)\n"
+        "    def build(self, base, threads):\n"
+        "        super().build(base, threads)\n"
+        "        self.note('built')\n"
+        "    def load(self, path):\n"
+        "        super().load(path)\n"
+        "        self.note('loaded')\n"
+        "CONTENDERS = [Contender('noting', 'numpy', 'flat', Noting)]\n"
+    )
+    out = tmp_path / "results.jsonl"
+    words = command(data, out, f"--adapters={tmp_path / 'noting.py'}", "--only=noting")
+    words += ["--rounds=5", "--processes=3"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    noted = [line.split() for line in (tmp_path / "noted").read_text().splitlines()]
+    assert [what for what, _ in noted] == ["built", "loaded", "loaded"]
+    assert len({process for _, process in noted}) == 3
+    line = of_kind(read(out), "contender")["noting"]
+    assert line["status"] == "ok"
+    assert all(len(point["rates"]) == 5 for point in line["points"])
+
+
 def test_the_adapter_that_the_manual_shows_works(data: Path, tmp_path: Path) -> None:
     manual = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^```python\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)

@@ -39,7 +39,7 @@ class Vicinal(Adapter):
         self.index.save(path)
 
     def load(self, path: Path) -> None:
-        self.index = self.vicinal.open(path)
+        self.index = self.vicinal.open(path, mode="load")
 
     def index_bytes(self) -> int:
         return int(self.index.memory().total)
