@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,9 @@ class Scann(Adapter):
 
     def load(self, path: Path) -> None:
         self.searcher = self.scann.load_searcher(str(path))
-        self.leaves = int(self.searcher.config().partitioning.num_children)
+        # As text: what is loaded keeps it so, what was built does not.
+        found = re.search(r"num_children: (\d+)", str(self.searcher.config()))
+        self.leaves = int(found[1]) if found else self.leaves
 
 
 CONTENDERS = [
