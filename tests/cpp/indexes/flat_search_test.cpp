@@ -56,7 +56,7 @@ TEST(FlatSearch, WholeNumbersAreExactWithTies) {
   for (CodecKind codec :
        {CodecKind::kFloat32, CodecKind::kFloat16, CodecKind::kInt8, CodecKind::kUint8}) {
     for (Metric metric : {Metric::kL2, Metric::kInnerProduct}) {
-      for (std::size_t dim : {1u, 3u, 19u, 40u}) {
+      for (std::size_t dim : {1u, 19u, 40u}) {
         for (bool own_ids : {false, true}) {
           SCOPED_TRACE(label(codec, metric) + " dim " + std::to_string(dim) +
                        (own_ids ? " own ids" : ""));
@@ -153,39 +153,39 @@ TEST(FlatSearch, SameAnswersHoweverItRuns) {
   for (CodecKind codec : kFlatCodecs) {
     for (Metric metric : kMetrics) {
       if (!holds(codec, metric)) continue;
-      for (bool own_ids : {false, true}) {
-        SCOPED_TRACE(label(codec, metric) + (own_ids ? " own ids" : ""));
-        const std::size_t n = 6000, dim = 48;
-        const bool bytes = codec == CodecKind::kInt8 || codec == CodecKind::kUint8;
-        const Matrix rows = bytes ? whole_numbers(n, dim, 7, codec == CodecKind::kInt8 ? -9 : 0, 10)
-                                  : clustered(n, dim, 7);
-        const Matrix queries = bytes ? whole_numbers(70, dim, 8, 0, 10) : clustered(70, dim, 8);
-        const auto ids = own_ids ? scattered(n) : counted(n);
-        FlatIndex index(dim, metric, {codec});
-        index.add(rows.view(), own_ids ? ids.data() : nullptr);
-        std::vector<std::int64_t> removed;
-        for (std::size_t i = 0; i < n; i += 11) removed.push_back(ids[i]);
-        std::vector<std::int64_t> few, many;
-        for (std::size_t i = 0; i < n; ++i) {
-          if (i % 3 != 0) many.push_back(ids[i]);
-          if (i % 23 == 5) few.push_back(ids[i]);
-        }
-        for (bool after_removal : {false, true}) {
-          if (after_removal) index.remove(removed.data(), removed.size());
-          for (const Allowed& allowed : {Allowed{}, Allowed{nullptr, many.data(), many.size()},
-                                         Allowed{nullptr, few.data(), few.size()}}) {
-            for (std::size_t k : {1u, 10u, 100u}) {
-              const Answers want = search_singly(index, queries, k, allowed);
-              for (unsigned threads : {1u, 3u}) {
-                EXPECT_EQ(search(index, queries.view(), k, allowed, threads), want)
-                    << "k " << k << " threads " << threads << " allowed " << allowed.count;
-                const Matrix some{
-                    5, dim, {queries.values.begin(), queries.values.begin() + 5 * dim}};
-                const Answers part = search(index, some.view(), k, allowed, threads);
-                EXPECT_TRUE(std::equal(part.ids.begin(), part.ids.end(), want.ids.begin()));
-                EXPECT_TRUE(std::equal(part.distances.begin(), part.distances.end(),
-                                       want.distances.begin()));
-              }
+      // Ids given or not, and the codec, change different steps: they need not meet each other.
+      const bool own_ids = (static_cast<int>(codec) + static_cast<int>(metric)) % 2 != 0;
+      SCOPED_TRACE(label(codec, metric) + (own_ids ? " own ids" : ""));
+      const std::size_t n = 6000, dim = 48;
+      const bool bytes = codec == CodecKind::kInt8 || codec == CodecKind::kUint8;
+      const Matrix rows = bytes ? whole_numbers(n, dim, 7, codec == CodecKind::kInt8 ? -9 : 0, 10)
+                                : clustered(n, dim, 7);
+      const Matrix queries = bytes ? whole_numbers(70, dim, 8, 0, 10) : clustered(70, dim, 8);
+      const auto ids = own_ids ? scattered(n) : counted(n);
+      FlatIndex index(dim, metric, {codec});
+      index.add(rows.view(), own_ids ? ids.data() : nullptr);
+      std::vector<std::int64_t> removed;
+      for (std::size_t i = 0; i < n; i += 11) removed.push_back(ids[i]);
+      std::vector<std::int64_t> few, many;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (i % 3 != 0) many.push_back(ids[i]);
+        if (i % 23 == 5) few.push_back(ids[i]);
+      }
+      for (bool after_removal : {false, true}) {
+        if (after_removal) index.remove(removed.data(), removed.size());
+        for (const Allowed& allowed : {Allowed{}, Allowed{nullptr, many.data(), many.size()},
+                                       Allowed{nullptr, few.data(), few.size()}}) {
+          for (std::size_t k : {1u, 10u, 100u}) {
+            const Answers want = search_singly(index, queries, k, allowed);
+            for (unsigned threads : {1u, 3u}) {
+              EXPECT_EQ(search(index, queries.view(), k, allowed, threads), want)
+                  << "k " << k << " threads " << threads << " allowed " << allowed.count;
+              const Matrix some{
+                  5, dim, {queries.values.begin(), queries.values.begin() + 5 * dim}};
+              const Answers part = search(index, some.view(), k, allowed, threads);
+              EXPECT_TRUE(std::equal(part.ids.begin(), part.ids.end(), want.ids.begin()));
+              EXPECT_TRUE(std::equal(part.distances.begin(), part.distances.end(),
+                                     want.distances.begin()));
             }
           }
         }
