@@ -14,7 +14,6 @@ using indexes::Link;
 using indexes::Snapshot;
 using indexes::State;
 using indexes::Tower;
-using quantizers::Codec;
 using storage::File;
 using storage::Json;
 using storage::SectionSource;
