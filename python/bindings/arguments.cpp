@@ -52,6 +52,9 @@ constexpr Named<Balance> kBalances[] = {{"none", Balance::kNone},
                                         {"penalty", Balance::kPenalty},
                                         {"capacity", Balance::kCapacity},
                                         {"transport", Balance::kTransport}};
+constexpr Named<HnswParams::Builder> kBuilders[] = {{"auto", HnswParams::Builder::kAuto},
+                                                    {"batch", HnswParams::Builder::kBatch},
+                                                    {"insert", HnswParams::Builder::kInsert}};
 
 template <class Kind, std::size_t N>
 Kind from_name(py::handle value, const char* argument, const Named<Kind> (&table)[N]) {
@@ -215,6 +218,7 @@ BitThreshold bit_threshold(py::handle name) {
 RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
 KMeansStart kmeans_start(py::handle name) { return from_name(name, "start", kStarts); }
 Balance balance(py::handle name) { return from_name(name, "balance", kBalances); }
+HnswParams::Builder builder(py::handle name) { return from_name(name, "builder", kBuilders); }
 const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
 const char* text(BitMetric metric) noexcept { return to_name(metric, kBitMetrics); }
 const char* text(RefineKind refine) noexcept { return to_name(refine, kRefines); }

@@ -12,6 +12,7 @@
 
 #include "vicinal/codec.h"
 #include "vicinal/cluster.h"
+#include "vicinal/hnsw.h"
 #include "vicinal/binary.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
@@ -53,6 +54,7 @@ BitThreshold bit_threshold(py::handle name);
 RefineKind refine(py::handle name);
 KMeansStart kmeans_start(py::handle name);
 Balance balance(py::handle name);
+HnswParams::Builder builder(py::handle name);
 const char* text(Metric metric) noexcept;
 py::tuple tuple(const CodecSpec& codec);
 const char* text(BitMetric metric) noexcept;

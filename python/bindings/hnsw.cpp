@@ -7,13 +7,15 @@ namespace vicinal::python {
 namespace {
 
 HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec,
-               py::handle refine_name, py::handle links, py::handle build_ef, py::handle seed) {
+               py::handle refine_name, py::handle links, py::handle build_ef, py::handle seed,
+               py::handle builder_name) {
   HnswParams params;
   params.codec = codec_spec(codec);
   params.refine = refine(refine_name);
   params.links = count32(links, "links");
   params.build_ef = count32(build_ef, "build_ef");
   params.seed = seed64(seed);
+  params.builder = builder(builder_name);
   return HnswIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)), metric(metric_name),
                    params);
 }
@@ -75,7 +77,8 @@ void reorder(HnswIndex& self, py::handle threads, py::handle progress) {
 void bind_hnsw(py::module_& module) {
   py::class_<HnswIndex> bound(module, "HnswIndex");
   bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"),
-            py::arg("refine"), py::arg("links"), py::arg("build_ef"), py::arg("seed"));
+            py::arg("refine"), py::arg("links"), py::arg("build_ef"), py::arg("seed"),
+            py::arg("builder"));
   bind_common(bound);
   using Self = const HnswIndex&;
   bound.def_property_readonly("codec", [](Self self) { return tuple(self.params().codec); });
@@ -83,6 +86,7 @@ void bind_hnsw(py::module_& module) {
   bound.def_property_readonly("links", [](Self self) { return self.params().links; });
   bound.def_property_readonly("build_ef", [](Self self) { return self.params().build_ef; });
   bound.def_property_readonly("seed", [](Self self) { return self.params().seed; });
+  bound.def_property_readonly("builder", [](Self self) { return name(self.params().builder); });
   bound.def("removed", &HnswIndex::removed, py::call_guard<py::gil_scoped_release>());
   bound.def("compact", compact, py::arg("threads"), py::arg("progress"));
   bound.def("reorder", reorder, py::arg("threads"), py::arg("progress"));

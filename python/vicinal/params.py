@@ -438,9 +438,11 @@ class HNSWParams:
     links : int
         Edges per node above the base layer, 2 to 512; twice that on it.
     build_ef : int
-        Candidates weighed per insertion.
+        Effort: candidates weighed for the links of a vector.
     seed : int
         The only source of randomness.
+    builder : {"auto", "batch", "insert"}
+        Whether the first vectors are linked all at once or one by one.
     """
 
     codec: Codec = dataclasses.field(default_factory=Float32)
@@ -448,6 +450,7 @@ class HNSWParams:
     links: int = 16
     build_ef: int = 200
     seed: int = 0
+    builder: str = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codec", as_codec(self.codec))
@@ -461,6 +464,7 @@ class HNSWParams:
             "links": self.links,
             "build_ef": self.build_ef,
             "seed": self.seed,
+            "builder": self.builder,
         }
 
     @classmethod

@@ -251,6 +251,8 @@ MAKING_HNSW = [
     ({"links": 513}, Error, "links.*513"),
     ({"links": 2.0}, TypeError, "links must be a whole number, got float 2.0"),
     ({"build_ef": 0}, Error, "build_ef.*0"),
+    ({"builder": "slow"}, Error, "builder must be one of 'auto', .*, got 'slow'"),
+    ({"builder": None}, TypeError, "builder must be"),
     ({"seed": -1}, Error, "seed must be from 0 to .*, got -1"),
     ({"seed": 2**64}, Error, "seed must be from 0 to .*, got 18446744073709551616"),
 ]

@@ -19,8 +19,16 @@ struct HnswParams {
   CodecSpec codec;  ///< what the walk looks at: any but kBfloat16, kInt8, kUint8
   RefineKind refine = RefineKind::kNone;    ///< what re-ranks the candidates of the walk
   std::uint32_t links = 16;  ///< edges per node above the base layer; twice that on it
-  std::uint32_t build_ef = 200;             ///< candidates weighed per insertion
-  std::uint64_t seed = 0;                   ///< the only source of randomness
+  std::uint32_t build_ef = 200;  ///< effort: candidates weighed for the links of a row
+  std::uint64_t seed = 0;        ///< the only source of randomness
+  /// How the first rows of an empty index, and all rows of compact(), are linked.
+  enum class Builder : std::uint8_t {
+    kAuto,    ///< at once if there are 4096 or more of codec kSq8 or kSq4 and the metric is not
+              ///< inner product; else one by one
+    kBatch,   ///< at once
+    kInsert,  ///< one by one, as all later rows are
+  };
+  Builder builder = Builder::kAuto;
 };
 
 struct HnswSearch {
@@ -37,8 +45,10 @@ struct HnswStats {
   std::uint64_t scanned = 0;    ///< queries answered by exact scan of the allowed rows
 };
 
-/// Navigable small-world graph (Malkov & Yashunin, IEEE TPAMI 42(4), 2020), built in batches so
-/// that the graph is the same for any number of threads.
+const char* name(HnswParams::Builder builder) noexcept;
+
+/// Navigable small-world graph (Malkov & Yashunin, IEEE TPAMI 42(4), 2020), the same for any number
+/// of threads.
 /// Any number of searches may run beside one another and beside add(), remove() and save().
 class HnswIndex {
  public:
@@ -55,7 +65,9 @@ class HnswIndex {
   std::size_t size() const;     ///< rows that a search can return
   std::size_t removed() const;  ///< rows removed but still walked through, until compact()
 
-  /// As FlatIndex::add. A cancelled add() keeps the rows of the batches it finished.
+  /// As FlatIndex::add. A cancelled add() keeps the rows of the batches it finished; of rows linked
+  /// at once it keeps none. Linking rows at once takes up to 4 * build_ef + 12 * links + 200 bytes
+  /// for each while it lasts, beside the index itself, and about 20 MB for each thread.
   void add(const VectorsView& rows, const std::int64_t* ids = nullptr, const RunOptions& run = {});
   void remove(const std::int64_t* ids, std::size_t count);
   bool contains(std::int64_t id) const;

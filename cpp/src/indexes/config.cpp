@@ -83,6 +83,16 @@ RefineKind ConfigReader::refine() const {
   unknown("refine", got);
 }
 
+HnswParams::Builder ConfigReader::builder() const {
+  using Builder = HnswParams::Builder;
+  if (!file_.config().has("builder")) return Builder::kAuto;
+  const std::string& got = text("builder");
+  for (const Builder b : {Builder::kAuto, Builder::kBatch, Builder::kInsert}) {
+    if (got == name(b)) return b;
+  }
+  unknown("builder", got);
+}
+
 void write_codec(const CodecSpec& spec, storage::Json::Object& config) {
   config["codec"] = name(spec.kind);
   // Only what is set: files of plain codecs stay as they were.

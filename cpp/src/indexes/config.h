@@ -7,6 +7,7 @@
 #include "quantizers/codec.h"
 #include "storage/container.h"
 #include "vicinal/codec.h"
+#include "vicinal/hnsw.h"
 #include "vicinal/types.h"
 
 namespace vicinal::indexes {
@@ -21,6 +22,7 @@ class ConfigReader {
   CodecSpec codec() const;
   BitMetric bit_metric() const;
   RefineKind refine() const;
+  HnswParams::Builder builder() const;  ///< kAuto if it is not there
 
  private:
   const std::string& text(const char* key) const;

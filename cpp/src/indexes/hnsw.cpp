@@ -11,6 +11,15 @@ namespace vicinal {
 using indexes::Snapshot;
 using quantizers::Codec;
 
+const char* name(HnswParams::Builder builder) noexcept {
+  switch (builder) {
+    case HnswParams::Builder::kAuto: return "auto";
+    case HnswParams::Builder::kBatch: return "batch";
+    case HnswParams::Builder::kInsert: return "insert";
+  }
+  return "?";
+}
+
 HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
     : dim(dim_), metric(metric_), params(params_) {
   const auto number = [](std::uint64_t n) { return std::to_string(n); };
@@ -21,6 +30,10 @@ HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
     throw ArgumentError("links is " + number(params.links) + "; wanted 2 to 512");
   }
   if (params.build_ef < 1) throw ArgumentError("build_ef is 0; wanted 1 or more");
+  if (params.builder > HnswParams::Builder::kInsert) {
+    throw ArgumentError("builder is " + number(static_cast<std::uint64_t>(params.builder)) +
+                        ", which is none of those there are");
+  }
   const CodecKind kind = params.codec.kind;
   if (kind == CodecKind::kBfloat16 || kind == CodecKind::kInt8 || kind == CodecKind::kUint8) {
     throw ArgumentError(std::string("codec is ") + name(kind) +

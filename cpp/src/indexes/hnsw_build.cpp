@@ -16,6 +16,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "indexes/hnsw_select.h"
 
 namespace vicinal::indexes {
 namespace {
@@ -25,130 +26,6 @@ using quantizers::Query;
 
 constexpr std::size_t kBatchShare = 200;  // a batch is at most 1/200 of the graph it joins
 constexpr std::size_t kMaxBatch = 4096;  // then a batch's own comparisons take 4% of its time
-
-/// A link that a new node asks an old one to return.
-struct BackLink {
-  std::uint32_t to;
-  std::uint32_t from;
-  float distance;
-};
-
-bool by_target(const BackLink& a, const BackLink& b) {
-  if (a.to != b.to) return a.to < b.to;
-  return a.distance < b.distance || (a.distance == b.distance && a.from < b.from);
-}
-
-/// One row or tower that might become a neighbour. `node` is what links name, `row` what is scored.
-struct Candidate {
-  float distance;
-  std::uint32_t node;
-  std::uint32_t row;
-};
-
-bool nearer(const Candidate& a, const Candidate& b) {
-  return a.distance < b.distance || (a.distance == b.distance && a.node < b.node);
-}
-
-/// A damaged file can hold rows that compare with nothing; NaN must not reach a sort.
-float comparable(float distance) {
-  return distance == distance ? distance : std::numeric_limits<float>::infinity();
-}
-
-/// Memory of a thread that selects neighbours.
-struct Selector {
-  Query query;
-  std::vector<Candidate> candidates;
-  std::vector<std::uint32_t> rows;
-  std::vector<float> scores;
-  std::vector<Candidate> kept;
-};
-
-/// Equal rows may take half the places at most, and which of them is drawn by lot: otherwise each
-/// crowd of copies would link to itself alone, and all of it to the same few.
-void thin_twins(const Codec& codec, const std::byte* codes, std::uint32_t row, std::size_t most,
-                std::vector<Candidate>& c) {
-  if (c.size() < 2) return;
-  const float limit = codec.twin_limit(codes + std::size_t{row} * codec.stride());
-  std::size_t twins = 0;
-  while (twins < c.size() && c[twins].distance <= limit) ++twins;
-  const std::size_t places = std::max<std::size_t>(1, most / 2);
-  if (twins <= places) return;
-  const auto lot = [&](const Candidate& one) { return random_u64(row, 2, one.row); };
-  std::sort(c.begin(), c.begin() + static_cast<std::ptrdiff_t>(twins),
-            [&](const Candidate& a, const Candidate& b) { return lot(a) < lot(b); });
-  c.erase(c.begin() + static_cast<std::ptrdiff_t>(places),
-          c.begin() + static_cast<std::ptrdiff_t>(twins));
-}
-
-/// Keeps up to `most` of the candidates (sorted, nearest first): each is kept unless it lies nearer
-/// to one already kept than to the base point. Algorithm 4 of Malkov & Yashunin. Works kept by
-/// kept rather than candidate by candidate: one prepared query scores all that are still in play.
-void select(const State& state, const Codec& codec, std::uint32_t row, std::size_t most,
-            Selector& s) {
-  s.kept.clear();
-  auto& c = s.candidates;
-  const std::byte* codes = state.codes.data();
-  thin_twins(codec, codes, row, most, c);
-  std::size_t live = c.size();
-  std::size_t from = 0;
-  while (from < live && s.kept.size() < most) {
-    const Candidate chosen = c[from++];
-    s.kept.push_back(chosen);
-    if (from == live || s.kept.size() == most) break;
-    codec.prepare_row(codes + std::size_t{chosen.row} * codec.stride(), s.query);
-    const std::size_t n = live - from;
-    if (s.rows.size() < n) {
-      s.rows.resize(n);
-      s.scores.resize(n);
-    }
-    for (std::size_t i = 0; i < n; ++i) s.rows[i] = c[from + i].row;
-    s.query.score_ids(codes, s.rows.data(), n, s.scores.data());
-    std::size_t out = from;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!(s.scores[i] < c[from + i].distance)) c[out++] = c[from + i];
-    }
-    live = out;
-  }
-}
-
-void store_links(Link* to, std::uint32_t width, const std::vector<Candidate>& from) {
-  std::uint32_t i = 0;
-  for (; i < from.size(); ++i) to[i].store(from[i].node, std::memory_order_relaxed);
-  for (; i < width; ++i) to[i].store(kNoRow, std::memory_order_relaxed);
-}
-
-/// Adds the links back in `group` (all to one node) to its list, choosing anew if it overflows.
-void settle(const State& state, const Codec& codec, std::uint32_t row, const BackLink* group,
-            std::size_t count, bool upper, Link* list, std::uint32_t width, Selector& s) {
-  std::uint32_t used = 0;
-  while (used < width && list[used].load(std::memory_order_relaxed) != kNoRow) ++used;
-  if (used + count <= width) {
-    for (std::size_t i = 0; i < count; ++i) {
-      list[used + i].store(group[i].from, std::memory_order_relaxed);
-    }
-    return;
-  }
-  s.candidates.clear();
-  if (s.rows.size() < width) {
-    s.rows.resize(width);
-    s.scores.resize(width);
-  }
-  for (std::uint32_t i = 0; i < used; ++i) {
-    const std::uint32_t node = list[i].load(std::memory_order_relaxed);
-    s.rows[i] = upper ? state.tower(node).row : node;
-    s.candidates.push_back({0, node, s.rows[i]});
-  }
-  codec.prepare_row(state.codes.data() + std::size_t{row} * codec.stride(), s.query);
-  s.query.score_ids(state.codes.data(), s.rows.data(), used, s.scores.data());
-  for (std::uint32_t i = 0; i < used; ++i) s.candidates[i].distance = comparable(s.scores[i]);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t node = group[i].from;
-    s.candidates.push_back({group[i].distance, node, upper ? state.tower(node).row : node});
-  }
-  std::sort(s.candidates.begin(), s.candidates.end(), nearer);
-  select(state, codec, row, width, s);
-  store_links(list, width, s.kept);
-}
 
 class Builder {
  public:
@@ -292,21 +169,7 @@ class Builder {
       if (i == 0 || back_[i].to != back_[i - 1].to) groups_.push_back(i);
     }
     groups_.push_back(back_.size());
-    parallel_for(groups_.size() - 1, 16, quiet_,
-                 [&](std::size_t begin, std::size_t end, unsigned w) {
-                   for (std::size_t g = begin; g < end; ++g) {
-                     const BackLink* group = &back_[groups_[g]];
-                     const std::size_t count = groups_[g + 1] - groups_[g];
-                     const std::uint32_t node = group->to;
-                     if (level == 0) {
-                       settle(state_, codec_, node, group, count, false, state_.mutable_base(node),
-                              state_.width, selectors_[w]);
-                     } else {
-                       settle(state_, codec_, state_.tower(node).row, group, count, true,
-                              state_.mutable_upper(node, level), state_.links, selectors_[w]);
-                     }
-                   }
-                 });
+    return_links(state_, codec_, level, back_, groups_, selectors_, quiet_);
   }
 
   HnswIndex::Impl& index_;

@@ -22,6 +22,9 @@ using quantizers::Codec;
 
 namespace {
 
+// Of fewer rows, inserting makes a graph as quickly.
+constexpr std::size_t kBatchRows = 4096;
+
 template <class T>
 Buffer copied(const Buffer* from, std::size_t used, std::size_t capacity) {
   Buffer to = Buffer::allocate(capacity * sizeof(T));
@@ -203,10 +206,25 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     dead->resize(total);
     at.dead = std::move(dead);
   }
+  if (before.rows == 0 && at_once(total)) {
+    indexes::build_at_once(*this, at, *now.build_codec, total,
+                           static_cast<std::uint32_t>(tower_total), run);
+    publish(at);
+    return;
+  }
   indexes::insert_rows(*this, at, *now.build_codec, total, static_cast<std::uint32_t>(tower_total),
                        /*publish=*/true, run);
 }
 
+bool HnswIndex::Impl::at_once(std::size_t rows) const noexcept {
+  if (params.builder != HnswParams::Builder::kAuto) {
+    return params.builder == HnswParams::Builder::kBatch;
+  }
+  // Only scalar codes are compared in tiles; rows of others are inserted as quickly, or sooner.
+  const CodecKind kind = params.codec.kind;
+  return (kind == CodecKind::kSq8 || kind == CodecKind::kSq4) &&
+         metric != Metric::kInnerProduct && rows >= kBatchRows;
+}
 
 void HnswIndex::Impl::move_rows(const Snapshot& old, const std::vector<std::uint32_t>& from,
                                 const Codec& codec, State& to) const {
@@ -255,8 +273,12 @@ void HnswIndex::Impl::compact(const RunOptions& run) {
   clear_links(*at.state, 0, total);
   raise_towers(*at.state, 0, towers, 0, slots);
   // Searches go on in the old graph until the new one is whole.
-  indexes::insert_rows(*this, at, *now.build_codec, total,
-                       static_cast<std::uint32_t>(towers.size()), /*publish=*/false, run);
+  const auto tower_total = static_cast<std::uint32_t>(towers.size());
+  if (at_once(total)) {
+    indexes::build_at_once(*this, at, *now.build_codec, total, tower_total, run);
+  } else {
+    indexes::insert_rows(*this, at, *now.build_codec, total, tower_total, /*publish=*/false, run);
+  }
   renumbered();
   publish(at);
 }

@@ -58,6 +58,7 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
   config["links"] = std::uint64_t{params.links};
   config["build_ef"] = std::uint64_t{params.build_ef};
   config["seed"] = params.seed;
+  if (params.builder != HnswParams::Builder::kAuto) config["builder"] = name(params.builder);
   config["rows"] = std::uint64_t{at.rows};
   config["towers"] = std::uint64_t{at.towers};
   config["tower_slots"] = slots;
@@ -135,6 +136,7 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
   params.links = static_cast<std::uint32_t>(config.number("links", 2, 512));
   params.build_ef = static_cast<std::uint32_t>(config.number("build_ef", 1, 0xFFFFFFFFu));
   params.seed = config.number("seed", 0, ~std::uint64_t{0});
+  params.builder = config.builder();
   Snapshot at;
   at.rows = static_cast<std::uint32_t>(config.number("rows", 0, kMaxRows));
   at.towers = static_cast<std::uint32_t>(config.number("towers", 0, at.rows));

@@ -60,6 +60,8 @@ struct HnswIndex::Impl {
 
   // hnsw_change.cpp
   void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
+  /// Whether the first so many rows of a graph are linked at once.
+  bool at_once(std::size_t rows) const noexcept;
   void check_new_ids(const std::int64_t* ids, std::size_t count) const;
   void fill(indexes::State& state, const quantizers::Codec& codec, std::uint32_t first,
             const VectorsView& rows, const RunOptions& run) const;

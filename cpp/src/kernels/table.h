@@ -112,6 +112,14 @@ struct TileKernel {
                 std::size_t dim, const float* bias, std::uint32_t first_id, TileTop* top) noexcept;
 };
 
+/// out[q * out_stride + r] = <query q, row r>: n_queries rows of signed by n_rows rows of unsigned
+/// bytes. `bytes` of each are read, a multiple of 64; strides in bytes, out_stride in integers.
+/// Exact, and the same at every level: sums stay within 31 bits below 2^16 bytes.
+using ByteProducts = void (*)(const std::int8_t* queries, std::size_t query_stride,
+                              std::size_t n_queries, const std::uint8_t* rows,
+                              std::size_t row_stride, std::size_t n_rows, std::size_t bytes,
+                              std::int32_t* out, std::size_t out_stride) noexcept;
+
 struct AdcKernels;
 struct BitKernels;
 struct LookupKernels;
@@ -140,6 +148,7 @@ struct Table {
   const MatrixKernels* matrix;  ///< kernels/matrix.h
   const AdcKernels* adc;        ///< kernels/adc.h
   const PackedKernels* packed;  ///< kernels/packed_bits.h
+  ByteProducts byte_products;
 
   const RowKernels& row(RowType t) const noexcept { return *rows[static_cast<std::size_t>(t)]; }
 };

@@ -62,7 +62,9 @@ TEST(HnswAdd, RefusesAndThenNothingHasChanged) {
 
 TEST(HnswAdd, AStoppedBuildKeepsWhatItFinished) {
   const Matrix rows = spread(6000, 8, 3);
-  HnswIndex index(8, Metric::kL2);
+  HnswParams params;
+  params.builder = HnswParams::Builder::kInsert;
+  HnswIndex index(8, Metric::kL2, params);
   RunOptions run;
   std::uint64_t seen = 0;
   run.threads = 2;

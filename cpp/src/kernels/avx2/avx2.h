@@ -14,6 +14,10 @@ extern const LookupKernels lookup;
 extern const AdcKernels adc;
 extern const PackedKernels packed_codes;
 
+void byte_products(const std::int8_t* queries, std::size_t query_stride, std::size_t n_queries,
+                   const std::uint8_t* rows, std::size_t row_stride, std::size_t n_rows,
+                   std::size_t bytes, std::int32_t* out, std::size_t out_stride) noexcept;
+
 // Writing float32 is all that decoding does; the wider levels name these.
 using DecodeRows = void(const std::byte* rows, std::size_t stride, std::size_t n, std::size_t dim,
                         float* out, std::size_t out_stride) noexcept;

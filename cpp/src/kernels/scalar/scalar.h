@@ -14,6 +14,10 @@ extern const LookupKernels lookup;
 extern const AdcKernels adc;
 extern const PackedKernels packed_codes;
 
+void byte_products(const std::int8_t* queries, std::size_t query_stride, std::size_t n_queries,
+                   const std::uint8_t* rows, std::size_t row_stride, std::size_t n_rows,
+                   std::size_t bytes, std::int32_t* out, std::size_t out_stride) noexcept;
+
 std::size_t below(const float* scores, std::size_t n, float threshold, std::uint32_t first_id,
                   std::uint32_t* ids, float* kept) noexcept;
 void to_f16(const float* in, std::size_t n, std::uint16_t* out) noexcept;
