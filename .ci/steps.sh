@@ -186,7 +186,9 @@ step_thread_sanitizer() {
 step_tidy() {
   local tidy
   tidy=$(newest clang-tidy)
-  check() { xargs -0 -n 1 -P "$jobs" "$tidy" -p build/strict --quiet --warnings-as-errors='*' "$@"; }
+  check() {
+    xargs -0 -n 1 -P "$jobs" "$tidy" -p build/strict --quiet --warnings-as-errors='*' "$@"
+  }
   git ls-files -z -- 'cpp/src/storage/*.cpp' 'cpp/src/indexes/*file.cpp' | check
   git ls-files -z -- 'cpp/src/base/*.cpp' 'cpp/src/indexes/flat*.cpp' 'cpp/src/quantizers/*.cpp' \
     ':!cpp/src/indexes/*file.cpp' | check --checks='-clang-analyzer-*'

@@ -24,7 +24,8 @@ struct HnswParams {
   /// How the first rows of an empty index, and all rows of compact(), are linked.
   enum class Builder : std::uint8_t {
     kAuto,    ///< at once if there are 4096 or more of codec kSq8 or kSq4 and the metric is not
-              ///< inner product; else one by one
+              ///< inner product, unless more than one in a hundred equals many others; else
+              ///< one by one
     kBatch,   ///< at once
     kInsert,  ///< one by one, as all later rows are
   };

@@ -82,13 +82,15 @@ class LayerBuilder {
         run_(run),
         steps_(steps) {}
 
-  void build() {
+  /// Of crowds of equal rows insertion makes better graphs. With `yield`, false if there are any
+  /// that count; then nothing was linked.
+  bool build(bool yield) {
     if (rows_.size() > 1) {
       std::vector<BackLink> out;
       std::vector<std::uint32_t> used;
       {
         NearestLists met(rows_.size(), Effort(index_.params.build_ef).keep);
-        meet(met);
+        if (!meet(met) && yield) return false;
         choose(met, out, used);
       }
       link_back(out, used);
@@ -96,11 +98,12 @@ class LayerBuilder {
     } else {
       steps_.finish(Steps::kOfARow * rows_.size());
     }
+    return true;
   }
 
  private:
-  /// Every row meets those of its leaves.
-  void meet(NearestLists& met) {
+  /// Every row meets those of its leaves. False if more than one in a hundred met a crowd.
+  bool meet(NearestLists& met) {
     PartitionParams params;
     params.leaf = std::clamp<std::size_t>(rows_.size() / kLeavesOfSmall, kMinLeaf, kMaxLeaf);
     params.fanout = Effort(index_.params.build_ef).fanout;
@@ -113,9 +116,10 @@ class LayerBuilder {
     const auto after = [&](std::size_t members) {
       steps_.add(members * rows_.size() / leaves.members.size());
     };
-    meet_in_leaves(codec_, state_.codes.data(), rows_, leaves, kNearest, met, run_,
-                   steps_.ticker(), after);
+    const std::size_t crowded = meet_in_leaves(codec_, state_.codes.data(), rows_, leaves, kNearest,
+                                               met, run_, steps_.ticker(), after);
     steps_.finish(rows_.size());
+    return crowded * 100 <= leaves.members.size();
   }
 
   Link* list(std::uint32_t node) {
@@ -329,8 +333,8 @@ class IslandJoiner {
 
 }  // namespace
 
-void build_at_once(HnswIndex::Impl& index, Snapshot& at, const Codec& codec, std::uint32_t total,
-                   std::uint32_t towers, const RunOptions& run) {
+bool build_at_once(HnswIndex::Impl& index, Snapshot& at, const Codec& codec, std::uint32_t total,
+                   std::uint32_t towers, bool yield, const RunOptions& run) {
   State& state = *at.state;
   std::vector<Selector> selectors(workers(run));
   const bool plain = codec.kind() <= CodecKind::kSq4;
@@ -360,9 +364,15 @@ void build_at_once(HnswIndex::Impl& index, Snapshot& at, const Codec& codec, std
       nodes.push_back(t);
       rows.push_back(state.tower(t).row);
     }
-    LayerBuilder(index, state, codec, split_codec, level, std::move(nodes), std::move(rows),
-                 selectors, run, steps)
-        .build();
+    LayerBuilder layer(index, state, codec, split_codec, level, std::move(nodes), std::move(rows),
+                       selectors, run, steps);
+    if (layer.build(yield)) continue;
+    for (std::uint32_t t = 0; t < towers; ++t) {
+      for (std::uint32_t above = 1; above <= state.tower(t).level; ++above) {
+        store_links(state.mutable_upper(t, above), state.links, {});
+      }
+    }
+    return false;
   }
   Snapshot whole = at;
   whole.rows = total;
@@ -371,6 +381,7 @@ void build_at_once(HnswIndex::Impl& index, Snapshot& at, const Codec& codec, std
   whole.top = top;
   IslandJoiner(index, whole, codec, steps.ticker()).join_all();
   at = whole;
+  return true;
 }
 
 }  // namespace vicinal::indexes

@@ -206,9 +206,9 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     dead->resize(total);
     at.dead = std::move(dead);
   }
-  if (before.rows == 0 && at_once(total)) {
-    indexes::build_at_once(*this, at, *now.build_codec, total,
-                           static_cast<std::uint32_t>(tower_total), run);
+  if (before.rows == 0 && at_once(total) &&
+      indexes::build_at_once(*this, at, *now.build_codec, total,
+                             static_cast<std::uint32_t>(tower_total), may_yield(), run)) {
     publish(at);
     return;
   }
@@ -274,9 +274,8 @@ void HnswIndex::Impl::compact(const RunOptions& run) {
   raise_towers(*at.state, 0, towers, 0, slots);
   // Searches go on in the old graph until the new one is whole.
   const auto tower_total = static_cast<std::uint32_t>(towers.size());
-  if (at_once(total)) {
-    indexes::build_at_once(*this, at, *now.build_codec, total, tower_total, run);
-  } else {
+  if (!at_once(total) || !indexes::build_at_once(*this, at, *now.build_codec, total, tower_total,
+                                                 may_yield(), run)) {
     indexes::insert_rows(*this, at, *now.build_codec, total, tower_total, /*publish=*/false, run);
   }
   renumbered();

@@ -62,6 +62,7 @@ struct HnswIndex::Impl {
   void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
   /// Whether the first so many rows of a graph are linked at once.
   bool at_once(std::size_t rows) const noexcept;
+  bool may_yield() const noexcept { return params.builder == HnswParams::Builder::kAuto; }
   void check_new_ids(const std::int64_t* ids, std::size_t count) const;
   void fill(indexes::State& state, const quantizers::Codec& codec, std::uint32_t first,
             const VectorsView& rows, const RunOptions& run) const;

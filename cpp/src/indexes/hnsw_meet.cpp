@@ -61,6 +61,8 @@ class Lock {
 /// Everything of one leaf after another.
 class Leaf {
  public:
+  std::size_t crowded() const noexcept { return crowded_; }
+
   void compare(const Codec& codec, const std::byte* codes, const std::vector<std::uint32_t>& rows,
                const std::uint32_t* members, std::size_t n, std::size_t most,
                NearestLists& lists) {
@@ -124,6 +126,7 @@ class Leaf {
         kernels::active().below(scores, n, std::nextafter(limit, kInfinity), 0,
                                 offer_.ids.data(), offer_.kept.data());
     if (twins <= kTwins) return;
+    ++crowded_;
     std::size_t kept = 0;
     for (std::size_t step = 1; step < n; ++step) {
       float& score = scores[own + step < n ? own + step : own + step - n];
@@ -138,6 +141,7 @@ class Leaf {
     query_.score_block(codes_.data() + (i + 1) * codec.stride(), n - i - 1, row + i + 1);
   }
 
+  std::size_t crowded_ = 0;  ///< rows of any leaf that had more than kTwins equals there
   Buffer codes_;
   std::size_t rows_ = 0;
   std::vector<float> scores_;  ///< a row of them for each member
@@ -210,10 +214,10 @@ void NearestLists::merge(std::uint32_t own, std::vector<Key>& fresh, Offer& memo
   counts_[own] = static_cast<std::uint32_t>(out);
 }
 
-void meet_in_leaves(const Codec& codec, const std::byte* codes,
-                    const std::vector<std::uint32_t>& rows, const Leaves& leaves, std::size_t most,
-                    NearestLists& lists, const RunOptions& run, Ticker* ticker,
-                    const std::function<void(std::size_t)>& after) {
+std::size_t meet_in_leaves(const Codec& codec, const std::byte* codes,
+                           const std::vector<std::uint32_t>& rows, const Leaves& leaves,
+                           std::size_t most, NearestLists& lists, const RunOptions& run,
+                           Ticker* ticker, const std::function<void(std::size_t)>& after) {
   std::vector<Leaf> memory(workers(run));
   const auto compare = [&](std::size_t begin, std::size_t end, unsigned w) {
     for (std::size_t l = begin; l < end; ++l) {
@@ -224,6 +228,9 @@ void meet_in_leaves(const Codec& codec, const std::byte* codes,
     }
   };
   parallel_for(leaves.count(), 1, run, compare, ticker);
+  std::size_t crowded = 0;
+  for (const Leaf& leaf : memory) crowded += leaf.crowded();
+  return crowded;
 }
 
 }  // namespace vicinal::indexes

@@ -59,10 +59,11 @@ class NearestLists {
 };
 
 /// Compares all rows of each leaf with one another; each is offered the nearest `most` of its leaf.
-/// after(n): a leaf of n rows is done, said on whatever thread did it.
-void meet_in_leaves(const quantizers::Codec& codec, const std::byte* codes,
-                    const std::vector<std::uint32_t>& rows, const Leaves& leaves, std::size_t most,
-                    NearestLists& lists, const RunOptions& run, Ticker* ticker,
-                    const std::function<void(std::size_t)>& after);
+/// after(n): a leaf of n rows is done, said on whatever thread did it. Returns how often a row met
+/// a crowd of its equals in a leaf, of which it was offered but a few.
+std::size_t meet_in_leaves(const quantizers::Codec& codec, const std::byte* codes,
+                           const std::vector<std::uint32_t>& rows, const Leaves& leaves,
+                           std::size_t most, NearestLists& lists, const RunOptions& run,
+                           Ticker* ticker, const std::function<void(std::size_t)>& after);
 
 }  // namespace vicinal::indexes

@@ -120,6 +120,21 @@ TEST(HnswBatch, FindsRowsBesideCrowdsOfCopies) {
   EXPECT_GE(same[1], 570u);  // measured: 586
 }
 
+TEST(HnswBatch, InsertsByItselfWhereRowsCrowd) {
+  const Matrix apart = spread(5000, 24, 6);
+  for (const bool crowd : {false, true}) {
+    Matrix rows = apart;
+    for (std::size_t r = 3; crowd && r < 600; ++r) {
+      std::copy_n(rows.row(r % 3), rows.cols, &rows.values[r * rows.cols]);
+    }
+    const auto answers = [&](Builder builder) {
+      return search(built(rows, with(builder, CodecKind::kSq8)), apart.view(), 10, 10);
+    };
+    EXPECT_EQ(answers(Builder::kAuto), answers(crowd ? Builder::kInsert : Builder::kBatch));
+    EXPECT_FALSE(answers(Builder::kInsert) == answers(Builder::kBatch));
+  }
+}
+
 TEST(HnswBatch, StoppedLeavesNothingAndTheIndexUsable) {
   const Matrix rows = spread(5000, 8, 3);
   HnswIndex index(8, Metric::kL2, with(Builder::kBatch));
