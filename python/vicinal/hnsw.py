@@ -47,9 +47,10 @@ class HNSWIndex(Index):
     builder : {"auto", "batch", "insert"}
         How the first vectors of an empty index, and those of :meth:`compact`, are linked: all at
         once, or one by one as later ones always are. "auto" links at once where that is quicker:
-        4096 vectors or more, codec SQ8 or SQ4, metric "l2" or "cosine". While vectors are linked
-        at once they take up to ``4 * build_ef + 12 * links + 200`` bytes each beside the index
-        (and a thread about 20 MB), and an :meth:`add` that is stopped leaves the index empty.
+        4096 vectors or more, codec SQ8 or SQ4, metric "l2" or "cosine", and no more than one in a
+        hundred equal to many others. While vectors are linked at once they take up to
+        ``4 * build_ef + 12 * links + 200`` bytes each beside the index (and a thread about 20 MB),
+        and an :meth:`add` that is stopped leaves the index empty.
 
     Raises
     ------
