@@ -14,8 +14,8 @@ void insert_rows(HnswIndex::Impl& index, Snapshot& at, const quantizers::Codec& 
 
 /// Links all rows [0, total) of a state that already holds their codes, their towers and empty
 /// links, at once. `at` follows; it is not published. A cancelled call leaves links that mean
-/// nothing. With `yield` it may return false, `at` and links as they were: rows that crowd together,
-/// many of them equal, are better inserted.
+/// nothing. With `yield` it may return false, `at` and links as they were: rows that crowd
+/// together, many of them equal, are better inserted.
 bool build_at_once(HnswIndex::Impl& index, Snapshot& at, const quantizers::Codec& codec,
                    std::uint32_t total, std::uint32_t towers, bool yield, const RunOptions& run);
 

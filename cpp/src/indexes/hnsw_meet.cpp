@@ -83,7 +83,8 @@ class Leaf {
         std::memcpy(codes_.mutable_data() + i * stride, row, stride);
       }
     }
-    // The earlier row asks, whichever leaf it is: a pair that meets again is as far apart as it was.
+    // The earlier row asks, whichever leaf it is: a pair that meets again is as far apart as
+    // before.
     for (std::size_t first = 0; first < n; first += kStrip) {
       const std::size_t last = std::min(first + kStrip, n);
       if (tiles) {
