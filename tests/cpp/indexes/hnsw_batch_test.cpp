@@ -70,8 +70,8 @@ INSTANTIATE_TEST_SUITE_P(EveryMetric, HnswBatchOf,
                          [](const auto& info) { return std::string(name(info.param)); });
 
 TEST(HnswBatch, IsTheSameForAnyNumberOfThreads) {
-  const Matrix rows = spread(6000, 16, 3), queries = spread(50, 16, 4);
-  for (const CodecKind codec : {CodecKind::kFloat32, CodecKind::kSq8, CodecKind::kSq4}) {
+  const Matrix rows = spread(3000, 16, 3), queries = spread(50, 16, 4);
+  for (const CodecKind codec : {CodecKind::kFloat32, CodecKind::kSq8}) {
     Answers first;
     for (const unsigned threads : {1u, 2u, 5u}) {
       const HnswIndex index = built(rows, with(Builder::kBatch, codec), Metric::kL2, threads);
