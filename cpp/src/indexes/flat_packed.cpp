@@ -263,12 +263,7 @@ void scan_packed(const FlatSearch& search, const RunOptions& run) {
       parts.put(first_query + q, range, scratch.top.finish(), query);
     }
   };
-  parallel_for(
-      tasks, small ? tasks : 1, run,
-      [&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t task = begin; task < end; ++task) task_of(task);
-      },
-      small ? nullptr : counted.ticker());
+  for_tasks(tasks, small, counted, run, task_of);
   parts.merge(run);
 }
 

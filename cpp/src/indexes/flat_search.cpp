@@ -163,12 +163,7 @@ void stream(const FlatSearch& search, const RunOptions& run) {
       parts.put(first_query + q, range, scratch.tops[q].finish(), scratch.queries[q]);
     }
   };
-  parallel_for(
-      tasks, small ? tasks : 1, run,
-      [&](std::size_t begin, std::size_t end, unsigned) {
-        for (std::size_t task = begin; task < end; ++task) task_of(task);
-      },
-      small ? nullptr : counted.ticker());
+  for_tasks(tasks, small, counted, run, task_of);
   parts.merge(run);
 }
 

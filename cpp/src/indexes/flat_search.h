@@ -57,6 +57,16 @@ class FlatParts {
 // Of codes; less is not worth waking a thread for.
 constexpr std::size_t kRangeBytes = std::size_t{1} << 20;
 
+/// task(0) to task(tasks - 1) on any thread each; on this one if they are `small` together.
+template <class Task>
+void for_tasks(std::size_t tasks, bool small, Comparisons& counted, const RunOptions& run,
+               const Task& task) {
+  const auto piece = [&](std::size_t begin, std::size_t end, unsigned) {
+    for (std::size_t t = begin; t < end; ++t) task(t);
+  };
+  parallel_for(tasks, small ? tasks : 1, run, piece, small ? nullptr : counted.ticker());
+}
+
 /// Each row is read once for a few queries: memory bounds it.
 void stream(const FlatSearch& search, const RunOptions& run);
 /// The `want` nearest of a few queries among places [first, last), one after another chunk.
