@@ -46,10 +46,10 @@ class Vicinal(Adapter):
 
 
 class VicinalGraph(Vicinal):
-    def __init__(self, dim: int, metric: str, codec: str, refine: str | None) -> None:
+    def __init__(self, dim: int, metric: str, codec: str, refine: str | None, builder: str) -> None:
         super().__init__(dim, metric)
         self.ef = BUILD_EF
-        self.flags = {"links": LINKS, "build_ef": BUILD_EF, **self.flags}
+        self.flags = {"links": LINKS, "build_ef": BUILD_EF, "builder": builder, **self.flags}
         self.index = self.vicinal.HNSWIndex(
             dim=dim,
             metric=self.measure,
@@ -57,6 +57,7 @@ class VicinalGraph(Vicinal):
             refine=refine,
             links=LINKS,
             build_ef=BUILD_EF,
+            builder=builder,
         )
 
     def tune(self, k: int, params: Params) -> None:
@@ -126,8 +127,8 @@ class VicinalFlat(Vicinal):
         return np.asarray(self.index.search(queries, k, threads=self.threads).ids)
 
 
-def _graph(name: str, codec: str, refine: str | None) -> Contender:
-    make = partial(VicinalGraph, codec=codec, refine=refine)
+def _graph(name: str, codec: str, refine: str | None, builder: str = "auto") -> Contender:
+    make = partial(VicinalGraph, codec=codec, refine=refine, builder=builder)
     return Contender(f"vicinal HNSW {name}", "vicinal", "graph", make)
 
 
@@ -146,6 +147,7 @@ CONTENDERS = [
     _graph("f32", "float32", None),
     _graph("SQ8", "sq8", None),
     _graph("SQ8+f16", "sq8", "float16"),
+    _graph("SQ8+f16 inserted", "sq8", "float16", builder="insert"),
     _graph("SQ8+f32", "sq8", "float32"),
     _graph("SQ4+f16", "sq4", "float16"),
     _lists("SQ4+f16", "sq4", "float16", depths=FINE_DEPTHS),
