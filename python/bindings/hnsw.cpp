@@ -20,9 +20,14 @@ HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec,
                    params);
 }
 
-HnswSearch how(py::handle ef, py::handle rerank, py::handle allow) {
+HnswSearch how(py::handle ef, py::handle slack, py::handle rerank, py::handle allow) {
   HnswSearch out;
   out.ef = count32(ef, "ef");
+  if (!slack.is_none()) {
+    out.slack = real(slack, "slack");
+    // One negative value means none, and is no way to say so from outside.
+    if (out.slack < 0) throw ArgumentError("slack is below 0; wanted 0 or more");
+  }
   if (!rerank.is_none()) out.rerank = count32(rerank, "rerank");
   out.allowed = allowed(allow);
   return out;
@@ -33,9 +38,10 @@ Run::Length length(const VectorsView& queries) {
 }
 
 py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
-                 py::handle rerank, py::handle allow, py::handle threads, py::handle progress) {
+                 py::handle slack, py::handle rerank, py::handle allow, py::handle threads,
+                 py::handle progress) {
   const VectorsView queries = vectors(array, "queries");
-  const HnswSearch params = how(ef, rerank, allow);
+  const HnswSearch params = how(ef, slack, rerank, allow);
   const Run run(threads, progress, length(queries));
   Answers answers(queries.rows, neighbours(k));
   {
@@ -46,9 +52,10 @@ py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py
 }
 
 py::tuple search_stats(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
-                       py::handle rerank, py::handle allow, py::handle threads) {
+                       py::handle slack, py::handle rerank, py::handle allow,
+                       py::handle threads) {
   const VectorsView queries = vectors(array, "queries");
-  const HnswSearch params = how(ef, rerank, allow);
+  const HnswSearch params = how(ef, slack, rerank, allow);
   const Run run(threads, py::none());
   Answers answers(queries.rows, neighbours(k));
   HnswStats stats;
@@ -91,9 +98,11 @@ void bind_hnsw(py::module_& module) {
   bound.def("compact", compact, py::arg("threads"), py::arg("progress"));
   bound.def("reorder", reorder, py::arg("threads"), py::arg("progress"));
   bound.def("search", search, py::arg("queries").noconvert(), py::arg("k"), py::arg("ef"),
-            py::arg("rerank"), py::arg("allow"), py::arg("threads"), py::arg("progress"));
+            py::arg("slack"), py::arg("rerank"), py::arg("allow"), py::arg("threads"),
+            py::arg("progress"));
   bound.def("search_stats", search_stats, py::arg("queries").noconvert(), py::arg("k"),
-            py::arg("ef"), py::arg("rerank"), py::arg("allow"), py::arg("threads"));
+            py::arg("ef"), py::arg("slack"), py::arg("rerank"), py::arg("allow"),
+            py::arg("threads"));
 }
 
 }  // namespace vicinal::python

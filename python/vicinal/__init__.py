@@ -17,6 +17,7 @@ from __future__ import annotations
 from vicinal._core import version as __version__
 from vicinal.binary import BinaryIndex
 from vicinal.building import build
+from vicinal.calibration import Calibration
 from vicinal.cpu import CPUInfo, cpu_info, default_threads, set_default_threads
 from vicinal.errors import (
     ArgumentError,
@@ -68,6 +69,7 @@ __all__ = [
     "BinaryIndex",
     "BuildReport",
     "CPUInfo",
+    "Calibration",
     "CancelledError",
     "Codec",
     "ConfigError",

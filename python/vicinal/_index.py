@@ -65,7 +65,10 @@ class Index:
 
     @property
     def ids(self) -> Ids:
-        """Every id, in order of insertion: int64, shape (len(index),). A copy."""
+        """Every id: int64, shape (len(index),). A copy.
+
+        In order of insertion, unless the index was laid out anew by ``reorder()``.
+        """
         return self._core.ids()
 
     def add(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal import _core
+from vicinal import _core, _judge
 from vicinal._convert import as_ids, as_seed, as_vectors
+from vicinal._judge import Judge, Sample
 from vicinal._types import Array, Ids, Metric, Progress
-from vicinal.errors import ArgumentError, CancelledError, DimensionError, RecallWarning
+from vicinal.calibration import Calibration, Curve, Effort, as_share
+from vicinal.errors import ArgumentError, DimensionError, RecallWarning
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.report import BuildReport
@@ -24,10 +24,8 @@ __all__ = ["build"]
 #: a cache that is near. A graph would save little and could miss.
 EXACT_NUMBERS = 1 << 20
 K = 10
-SAMPLE = 1000
-LARGEST_EF = 4096
-#: Exact answers are found block by block, so that they cost at most this many numbers of memory.
-BLOCK_NUMBERS = 1 << 24
+#: A recall that most will ask for: measured too, unless it costs far more than the recall asked.
+HOPED = 0.99
 LARGEST_FLOAT16 = 65504.0
 
 
@@ -47,10 +45,13 @@ def build(
     The rule: exact search (:class:`FlatIndex`, float32) if ``n * dim`` is at most 2**20, since a
     scan then takes about a tenth of a millisecond, or if `recall` is 1. Otherwise a graph
     (:class:`HNSWIndex`) over SQ8 codes, refined by float16 (float32 if a value is too large for
-    that), whose ``ef`` is the smallest found to reach `recall` in the first ten neighbours on one
-    half of a sample; the recall on the other half is what ``index.report`` tells.
+    that), whose ``ef`` and ``slack`` are the least found to reach `recall` in the first ten
+    neighbours on one half of a sample; the recall on the other half is what ``index.report`` tells.
 
-    The sample is up to 1000 of the `queries`, or else of the vectors, each looked for without
+    What was measured is kept as ``index.calibration``, so that searches can ask for other recalls:
+    ``index.search(q, recall=0.99)``.
+
+    The sample is up to 2000 of the `queries`, or else of the vectors, each looked for without
     itself. Vectors are easier to find than queries of another kind (questions against texts, say):
     give `queries` if yours differ.
 
@@ -88,11 +89,12 @@ def build(
     Warns
     -----
     RecallWarning
-        The recall was not reached even with the largest ``ef`` tried, 4096.
+        The recall was not reached even with the largest ``ef`` tried, where more had stopped to
+        help, or 4096.
     """
     start = time.perf_counter()
     rows = _matrix(vectors, "vectors")
-    recall = _share(recall)
+    recall = as_share(recall)
     seed = as_seed(seed)
     if rows.shape[0] == 0:
         raise ArgumentError("vectors has 0 rows; wanted at least 1")
@@ -115,13 +117,18 @@ def build(
     index.add(rows, names, threads=threads, progress=progress)
     index.reorder(threads=threads, progress=progress)
 
-    task = _Task(rows, names, str(metric), threads, progress)
-    tune, check = _sample(rows, given, seed)
-    truth = task.truth(np.concatenate([tune.own, check.own]), [tune.queries, check.queries])
-    ef, tuned = _smallest_ef(task, index, tune, truth[0], recall)
-    index.ef = ef
-    measured = task.recall(index, check, truth[1], ef)
-    rate = _queries_per_second(index, check)
+    samples = _judge.halves(rows, given, seed, _judge.SAMPLE)
+    judge = _judge.Judge(rows, names, str(metric), K, samples, threads=threads, progress=progress)
+    curve = _judge.measure(judge, index, (K,), recall, max(recall, HOPED))[0]
+    effort, tuned, checked = _least_effort(judge, index, curve, recall)
+    index.ef, index.slack = effort
+    index._calibration = measured = Calibration(
+        rows=len(index),
+        queries=sum(len(sample.own) for sample in samples),
+        source="rows" if given is None else "queries",
+        curves=(curve,),
+    )
+    rate = _queries_per_second(index, samples[1])
     why = (
         f"{rows.size:,} numbers in all: too many to scan for every query; sq8 codes to walk, "
         f"{refine} to re-rank"
@@ -133,12 +140,13 @@ def build(
         dim=index.dim,
         metric=index.metric,
         target_recall=recall,
-        recall=measured,
+        recall=checked,
         tuned_recall=tuned,
         reached=tuned >= recall,
-        ef=ef,
-        sample=len(tune.own) + len(check.own),
-        sample_source="rows" if given is None else "queries",
+        ef=effort.ef,
+        slack=effort.slack,
+        sample=measured.queries,
+        sample_source=measured.source,
         queries_per_second=rate,
         bytes_per_vector=index.memory().total / len(index),
         build_seconds=time.perf_counter() - start,
@@ -147,9 +155,9 @@ def build(
     )
     if tuned < recall:
         warnings.warn(
-            f"recall@{K} of {recall:g} was not reached: {tuned:.4f} at ef {ef}, the largest tried. "
-            "Try HNSWIndex with more links, a larger build_ef or codec='float32'; recall=1 gives "
-            "exact search",
+            f"recall@{K} of {recall:g} was not reached: {tuned:.4f} at ef {effort.ef}, the most "
+            "tried. Try HNSWIndex with more links, a larger build_ef or codec='float32'; recall=1 "
+            "gives exact search",
             RecallWarning,
             stacklevel=2,
         )
@@ -163,19 +171,10 @@ def _matrix(values: npt.ArrayLike, argument: str) -> Array:
     return array
 
 
-def _share(recall: object) -> float:
-    if isinstance(recall, bool) or not isinstance(recall, float | int | np.floating | np.integer):
-        raise TypeError(f"recall must be a number, got {type(recall).__name__} {recall!r}")
-    share = float(recall)
-    if not 0 < share <= 1:
-        raise ArgumentError(f"recall must be above 0 and at most 1, got {recall!r}")
-    return share
-
-
 def _fits_float16(rows: Array) -> bool:
     if rows.dtype.itemsize <= 2:
         return True  # float16, int8, uint8
-    block = max(1, BLOCK_NUMBERS // rows.shape[1])
+    block = max(1, _judge.BLOCK_NUMBERS // rows.shape[1])
     return all(
         float(max(part.max(), -part.min())) <= LARGEST_FLOAT16
         for part in (rows[at : at + block] for at in range(0, len(rows), block))
@@ -217,138 +216,25 @@ def _exact(
     return index
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """Queries, and for each the row that it is, or -1."""
-
-    queries: Array
-    own: Ids
-
-
-def _sample(rows: Array, given: Array | None, seed: int) -> tuple[_Sample, _Sample]:
-    """Two halves, drawn without repeats."""
-    source = rows if given is None else given
-    count = min(SAMPLE, source.shape[0])
-    drawn = np.random.default_rng(seed).choice(source.shape[0], size=count, replace=False)
-    halves = (drawn[: count // 2], drawn[count // 2 :])
-
-    def take(places: npt.NDArray[Any]) -> _Sample:
-        own = places if given is None else np.full(len(places), -1)
-        return _Sample(source[places], own.astype(np.int64))
-
-    return take(halves[0]), take(halves[1])
+def _least_effort(
+    judge: Judge, index: HNSWIndex, curve: Curve, target: float
+) -> tuple[Effort, float, float]:
+    """Where the curve says, and then upwards until the target is reached; with both recalls."""
+    aim = target
+    for _ in range(8):
+        effort = curve.effort(aim)
+        if effort is None:
+            break
+        judge.say("choosing ef", 0, 0)
+        fitted = judge.recall(index, K, effort, 0)
+        if fitted >= target:
+            return effort, fitted, judge.recall(index, K, effort, 1)
+        aim += target - fitted + 0.0005
+    best = int(np.argmax(curve.fitted))
+    return curve.at(best), curve.fitted[best], curve.checked[best]
 
 
-def _without_own(ids: Ids, own: Ids, k: int) -> npt.NDArray[np.intp]:
-    """Per query the places of its first k ids that are not its own."""
-    return np.argsort(ids == own[:, None], axis=1, kind="stable")[:, :k]
-
-
-class _Task:
-    """The vectors and how to look things up among them, exactly."""
-
-    def __init__(
-        self,
-        rows: Array,
-        names: Ids | None,
-        metric: str,
-        threads: int | None,
-        progress: Progress | None,
-    ) -> None:
-        self.rows = rows
-        self.names = names
-        self.metric = metric
-        self.threads = threads
-        self.progress = progress
-        self.order = None if names is None else np.argsort(names, kind="stable")
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        if self.progress is not None and self.progress(stage, done, total) is False:
-            raise CancelledError(f"stopped by progress while {stage}")
-
-    def truth(self, own: Ids, parts: list[Array]) -> list[Ids]:
-        """Rows of the K nearest of each query, per part; block by block over the vectors."""
-        queries = np.concatenate(parts)
-        total, dim = self.rows.shape
-        block = max(1, BLOCK_NUMBERS // dim)
-        best_ids = np.empty((len(queries), 0), np.int64)
-        best = np.empty((len(queries), 0), np.float32)
-        for at in range(0, total, block):
-            self.report("finding exact answers", at, total)
-            part = self.rows[at : at + block]
-            flat = FlatIndex(dim, self.metric)
-            flat.add(part, np.arange(at, at + len(part)), threads=self.threads)
-            found = flat.search(queries, K + 1, threads=self.threads)
-            ids = np.hstack([best_ids, found.ids])
-            distances = np.hstack([best, found.distances])
-            keep = np.argsort(distances, axis=1, kind="stable")[:, : K + 1]
-            best_ids = np.take_along_axis(ids, keep, axis=1)
-            best = np.take_along_axis(distances, keep, axis=1)
-        self.report("finding exact answers", total, total)
-        first = np.take_along_axis(best_ids, _without_own(best_ids, own, K), axis=1)
-        return np.split(first, [len(parts[0])])
-
-    def row_of(self, ids: Ids) -> Ids:
-        if self.names is None or self.order is None:
-            return ids
-        places = np.searchsorted(self.names, ids, sorter=self.order)
-        return self.order[np.minimum(places, len(self.order) - 1)]
-
-    def distances(self, queries: Array, rows: Ids) -> npt.NDArray[np.float64]:
-        """In double, shape of rows; so that ties are ties on both sides of a comparison."""
-        out = np.empty(rows.shape)
-        for at, (query, near) in enumerate(zip(queries, rows, strict=True)):
-            q = query.astype(np.float64)
-            x = self.rows[near].astype(np.float64)
-            if self.metric == "l2":
-                out[at] = ((x - q) ** 2).sum(axis=1)
-            else:
-                out[at] = -(x @ q)
-                if self.metric == "cosine":
-                    out[at] /= np.sqrt((x * x).sum(axis=1) * (q @ q))
-        return out
-
-    def recall(self, index: HNSWIndex, sample: _Sample, truth: Ids, ef: int) -> float:
-        """Share of places filled by something as near as the true K-th neighbour."""
-        found = index.search(sample.queries, K + 1, ef=ef, threads=self.threads).ids
-        known = found >= 0
-        rows = np.where(known, self.row_of(np.maximum(found, 0)), -1)
-        places = _without_own(rows, sample.own, K)
-        rows = np.take_along_axis(rows, places, axis=1)
-        limit = self.distances(sample.queries, truth).max(axis=1)
-        # The two sums may run in different order: ties may differ in the last bits.
-        limit += 1e-12 * np.abs(limit)
-        hits = (self.distances(sample.queries, rows) <= limit[:, None]) & (rows >= 0)
-        return float(hits.mean())
-
-
-def _smallest_ef(
-    task: _Task, index: HNSWIndex, sample: _Sample, truth: Ids, target: float
-) -> tuple[int, float]:
-    """Double until the target is reached, then halve the gap until it is within 1/16."""
-    largest = min(LARGEST_EF, max(K, len(index)))
-    tried: dict[int, float] = {}
-
-    def measure(ef: int) -> float:
-        task.report("choosing ef", len(tried), 0)
-        tried[ef] = task.recall(index, sample, truth, ef)
-        return tried[ef]
-
-    low, high = K, K
-    while measure(high) < target:
-        if high >= largest:
-            return high, tried[high]
-        low, high = high, min(2 * high, largest)
-    while high - low > max(1, low // 16):
-        middle = (low + high) // 2
-        if measure(middle) >= target:
-            high = middle
-        else:
-            low = middle
-    return high, tried[high]
-
-
-def _queries_per_second(index: HNSWIndex, sample: _Sample) -> float:
+def _queries_per_second(index: HNSWIndex, sample: Sample) -> float:
     begin = time.perf_counter()
     index.search(sample.queries, K, threads=1)
     return len(sample.queries) / max(time.perf_counter() - begin, 1e-9)

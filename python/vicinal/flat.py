@@ -9,6 +9,7 @@ from vicinal._convert import NATIVE, as_allow, as_vectors
 from vicinal._core import FlatIndex as Core
 from vicinal._index import Index, as_queries
 from vicinal._types import Metric, Progress
+from vicinal.calibration import as_share
 from vicinal.params import Codec, FlatParams, codec_of
 from vicinal.results import Neighbors, RangeResult
 
@@ -72,6 +73,7 @@ class FlatIndex(Index):
         queries: npt.ArrayLike,
         k: int = 10,
         *,
+        recall: float | None = None,
         allow: npt.ArrayLike | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
@@ -84,6 +86,9 @@ class FlatIndex(Index):
             As the vectors of :meth:`add`; a single vector counts as q = 1.
         k : int
             Neighbours per query, from 1. There may be fewer vectors than that.
+        recall : float, optional
+            No effect, since every vector is looked at; taken so that whatever
+            :func:`vicinal.build` made can be asked alike.
         allow : array_like of bool or of int, optional
             Which vectors may be found: a mask (id ``i`` if ``allow[i]``; ids beyond its end not),
             or the ids themselves, in any order.
@@ -111,6 +116,8 @@ class FlatIndex(Index):
             queries = as_vectors(queries, "queries")
         if allow is not None:
             allow = as_allow(allow)
+        if recall is not None:
+            as_share(recall)
         return _new(Neighbors, self._core.search(queries, k, allow, threads, progress))
 
     def range_search(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vicinal._convert import NATIVE, as_allow, as_count, as_vectors
+from vicinal._convert import NATIVE, as_allow, as_count, as_seed, as_vectors
 from vicinal._core import HnswIndex as Core
 from vicinal._index import Index, as_queries
+from vicinal._judge import SAMPLE, Judge, Rows, StoredRows, halves, measure
 from vicinal._types import Metric, Progress
+from vicinal.calibration import Calibration, Effort, as_neighbours, as_share, as_slack
+from vicinal.errors import ArgumentError, DimensionError, RecallWarning
 from vicinal.params import Codec, HNSWParams, codec_of
 from vicinal.results import Neighbors, SearchStats
 
@@ -71,10 +76,12 @@ class HNSWIndex(Index):
     array([[103]])
     """
 
-    __slots__ = ("_ef",)
+    __slots__ = ("_calibration", "_ef", "_slack")
 
     _core: Core
+    _calibration: Calibration | None
     _ef: int
+    _slack: float | None
 
     def __init__(
         self,
@@ -92,7 +99,9 @@ class HNSWIndex(Index):
         name = params.refine or "none"
         core = Core(dim, metric, params.codec.key(), name, links, build_ef, seed, builder)
         self._begin(core)
+        self._calibration = None
         self._ef = 64
+        self._slack = None
 
     @classmethod
     def from_params(cls, dim: int, metric: Metric | str, params: HNSWParams) -> HNSWIndex:
@@ -136,6 +145,26 @@ class HNSWIndex(Index):
         self._ef = as_count(value, "ef")
 
     @property
+    def slack(self) -> float | None:
+        """The slack of a search that is told neither `ef` nor `slack`; kept in the file.
+
+        None at first; :func:`vicinal.build` sets what reached the recall asked for.
+        """
+        return self._slack
+
+    @slack.setter
+    def slack(self, value: float | None) -> None:
+        self._slack = None if value is None else as_slack(value)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How much recall each ef gives, as :meth:`calibrate` or :func:`vicinal.build` measured it.
+
+        None if nobody did. Kept in the file.
+        """
+        return self._calibration
+
+    @property
     def removed(self) -> int:
         """Vectors removed but still walked through, until :meth:`compact`."""
         return self._core.removed()
@@ -146,6 +175,8 @@ class HNSWIndex(Index):
         k: int = 10,
         *,
         ef: int | None = None,
+        slack: float | None = None,
+        recall: float | None = None,
         rerank: int | None = None,
         allow: npt.ArrayLike | None = None,
         threads: int | None = None,
@@ -162,6 +193,15 @@ class HNSWIndex(Index):
         ef : int, optional
             Candidates kept per query, :attr:`ef` unless given; at least k are always kept. More
             finds more, in about as much more time.
+        slack : float, optional
+            Ends the search for a query sooner, where it is easy: once every candidate left is more
+            than (1 + slack) times as far as the k-th nearest found. From 0 to 1000; 0.02 to 0.15 is
+            usual. Twice the ef and some slack find as much as ef alone in less time. :attr:`slack`
+            if neither `ef` nor `slack` is given. Not for inner products; no effect where vectors
+            are removed or not allowed.
+        recall : float, optional
+            Instead of `ef` and `slack`: the least of both that found this share of the true
+            neighbours when the index was calibrated. See :meth:`calibrate`.
         rerank : int, optional
             Candidates compared with the refine store; chosen from k and ef unless given. Without
             a refine store it has no effect.
@@ -185,22 +225,34 @@ class HNSWIndex(Index):
         DimensionError
             The queries are not ``dim`` wide. A ``ValueError``, as is the next.
         ArgumentError
-            k, ef, rerank or threads is out of range; a query holds NaN or infinity, or under
-            cosine only zeros.
+            k, ef, slack, rerank or threads is out of range; a query holds NaN or infinity, or under
+            cosine only zeros; `slack` is given and the metric is "ip". `recall` is given beside
+            `ef` or `slack`; or the index is not calibrated for this k and recall.
         TypeError
             An argument is of the wrong kind.
 
+        Warns
+        -----
+        RecallWarning
+            With `recall`: the index has become a fifth larger or smaller since it was calibrated.
+
         References
         ----------
-        Malkov and Yashunin, IEEE TPAMI 42(4), 2020, algorithms 2 and 5.
+        Malkov and Yashunin, IEEE TPAMI 42(4), 2020, algorithms 2 and 5. Slack: Al-Jazzazi, Diwan,
+        Gou, Musco, Musco and Suel, "Distance Adaptive Beam Search for Provably Accurate Graph-Based
+        Nearest Neighbor Search", NeurIPS 2025, here with ef as a bound.
         """
         if type(queries) is not np.ndarray or queries.dtype not in NATIVE:
             queries = as_vectors(queries, "queries")
         if allow is not None:
             allow = as_allow(allow)
-        if ef is None:
+        if recall is not None:
+            ef, slack = self._effort(k, recall, ef, slack)
+        elif ef is None:
             ef = self._ef
-        found = self._core.search(queries, k, ef, rerank, allow, threads, progress)
+            if slack is None:
+                slack = self._slack
+        found = self._core.search(queries, k, ef, slack, rerank, allow, threads, progress)
         return _new(Neighbors, found)
 
     def search_stats(
@@ -209,6 +261,8 @@ class HNSWIndex(Index):
         k: int = 10,
         *,
         ef: int | None = None,
+        slack: float | None = None,
+        recall: float | None = None,
         rerank: int | None = None,
         allow: npt.ArrayLike | None = None,
         threads: int | None = None,
@@ -217,7 +271,7 @@ class HNSWIndex(Index):
 
         Parameters
         ----------
-        queries, k, ef, rerank, allow, threads
+        queries, k, ef, slack, recall, rerank, allow, threads
             As for :meth:`search`.
 
         Returns
@@ -232,8 +286,122 @@ class HNSWIndex(Index):
         """
         array = as_queries(queries)
         only = None if allow is None else as_allow(allow)
-        keep = self._ef if ef is None else ef
-        return SearchStats(*self._core.search_stats(array, k, keep, rerank, only, threads))
+        if recall is not None:
+            ef, slack = self._effort(k, recall, ef, slack)
+        elif ef is None:
+            ef = self._ef
+            slack = self._slack if slack is None else slack
+        return SearchStats(*self._core.search_stats(array, k, ef, slack, rerank, only, threads))
+
+    def calibrate(
+        self,
+        queries: npt.ArrayLike | None = None,
+        *,
+        k: int | Sequence[int] = 10,
+        recall: float = 0.99,
+        vectors: npt.ArrayLike | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Calibration:
+        """Measure how much recall each effort gives, so that a search can ask for recall instead.
+
+        The true neighbours are found by exact search among the `vectors`, or without these among
+        the vectors as the index keeps them. Larger and larger ``ef`` are then tried, each with the
+        slack that goes with it, on up to 2000 queries: one half of them chooses the effort of a
+        recall, the other half only checks it. What was measured before is replaced. The index must
+        not be changed meanwhile.
+
+        Parameters
+        ----------
+        queries : array_like, shape (q, dim), optional
+            Queries like those to come, at least 2; with some hundred, a recall is sure to about a
+            point. Without them vectors of the index are looked for, each without itself: these are
+            easier to find than queries of another kind, questions against texts, say.
+        k : int or sequence of int
+            Neighbours per query. A search for fewer than calibrated counts as one for as many.
+        recall : float
+            Measure up to this recall, above 0 and below 1.
+        vectors : array_like, shape (len(index), dim), optional
+            The vectors that were added: row i that of ``index.ids[i]``. Worth giving where there is
+            no refine store: what the codes lost of the vectors counts then, too.
+        seed : int
+            From 0: which queries are drawn.
+        threads, progress
+            As for :meth:`add`.
+
+        Returns
+        -------
+        Calibration
+            Also kept as :attr:`calibration`, and in the file. It depends on the index, the queries
+            and the seed alone.
+
+        Raises
+        ------
+        DimensionError, ArgumentError, TypeError
+            As :meth:`search`; also if there are fewer than 2 queries or vectors. Nothing has
+            changed.
+
+        Examples
+        --------
+        >>> import numpy as np, vicinal
+        >>> rows = np.random.default_rng(0).standard_normal((3000, 16), dtype=np.float32)
+        >>> index = vicinal.HNSWIndex(dim=16)
+        >>> index.add(rows)
+        >>> calibration = index.calibrate(k=10)
+        >>> hits = index.search(rows[:5] + 0.1, k=10, recall=0.95)
+        """
+        ks = as_neighbours(k)
+        share = as_share(recall)
+        if share == 1:
+            raise ArgumentError("recall must be below 1: only exact search promises that")
+        seed = as_seed(seed)
+        given = None if queries is None else as_vectors(queries, "queries")
+        if given is not None and given.ndim != 2:
+            raise ArgumentError(f"queries has {given.ndim} dimensions; wanted 2, one per row")
+        if given is not None and given.shape[1] != self.dim:
+            raise DimensionError(f"queries has {given.shape[1]} columns; wanted {self.dim}")
+        names = self.ids
+        if len(names) < 2:
+            raise ArgumentError(f"the index has {len(names)} vectors; calibrating wants 2 or more")
+        if given is not None and len(given) < 2:
+            raise ArgumentError(f"queries has {len(given)} rows; wanted at least 2")
+        rows: Rows = StoredRows(self._core.get, names, self.dim)
+        if vectors is not None:
+            rows = as_vectors(vectors, "vectors")
+            if rows.shape != (len(names), self.dim):
+                raise DimensionError(
+                    f"vectors has shape {rows.shape}; wanted {(len(names), self.dim)}"
+                )
+        samples = halves(rows, given, seed, SAMPLE)
+        judge = Judge(rows, names, self.metric, ks[-1], samples, threads=threads, progress=progress)
+        self._calibration = Calibration(
+            rows=len(names),
+            queries=sum(len(sample.own) for sample in samples),
+            source="rows" if given is None else "queries",
+            curves=measure(judge, self, ks, share, share),
+        )
+        return self._calibration
+
+    def _effort(self, k: int, recall: float, ef: int | None, slack: float | None) -> Effort:
+        if ef is not None or slack is not None:
+            name = "ef" if slack is None else "slack"
+            raise ArgumentError(f"{name} and recall are both given; wanted one of them")
+        known = self._calibration
+        if known is None:
+            raise ArgumentError(
+                "recall is given, but this index is not calibrated: call calibrate() first, or "
+                "make the index by vicinal.build()"
+            )
+        now = len(self)
+        if not 0.8 * known.rows <= now <= 1.2 * known.rows:
+            warnings.warn(
+                f"calibrated with {known.rows:,} vectors, there are {now:,} now: the recall may be "
+                "another; call calibrate() again",
+                RecallWarning,
+                stacklevel=3,
+            )
+        return known.effort(k, recall)
 
     def compact(self, *, threads: int | None = None, progress: Progress | None = None) -> None:
         """Build the graph again without the removed vectors and give their memory back.
@@ -260,11 +428,19 @@ class HNSWIndex(Index):
         self._core.reorder(threads, progress)
 
     def _settings(self) -> dict[str, Any]:
-        return {**super()._settings(), "ef": self._ef}
+        settings = {**super()._settings(), "ef": self._ef}
+        if self._slack is not None:
+            settings["slack"] = self._slack
+        if self._calibration is not None:
+            settings["calibration"] = self._calibration.to_dict()
+        return settings
 
     def _restore(self, settings: dict[str, Any]) -> None:
         super()._restore(settings)
         self.ef = settings.get("ef", 64)
+        self.slack = settings.get("slack")
+        known = settings.get("calibration")
+        self._calibration = None if known is None else Calibration.from_dict(known)
 
     def __repr__(self) -> str:
         core = self._core

@@ -34,6 +34,8 @@ class BuildReport:
         Whether `tuned_recall` reached the target.
     ef : int
         Candidates kept per query; 0 for exact search.
+    slack : float or None
+        How much farther than the tenth found a candidate may be and still be followed.
     sample : int
         Queries used, both halves together; 0 for exact search.
     sample_source : str
@@ -65,6 +67,7 @@ class BuildReport:
     build_seconds: float
     level: str
     seed: int
+    slack: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain strings and numbers, as JSON holds them."""
@@ -76,6 +79,7 @@ class BuildReport:
         if not isinstance(values, Mapping):
             raise ArgumentError(f"report must be an object, got {type(values).__name__}")
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        values = {"slack": None, **values}  # of files from before there was one
         if set(values) != set(fields):
             odd = ", ".join(sorted(set(values) ^ set(fields)))
             raise ArgumentError(f"report lacks or does not know: {odd}")
@@ -84,6 +88,7 @@ class BuildReport:
             "int": (int,),
             "float": (float, int),
             "bool": (bool,),
+            "float | None": (float, int, type(None)),
         }
         for name, kind in fields.items():
             value = values[name]
@@ -99,11 +104,12 @@ class BuildReport:
         ]
         if self.sample:
             source = "given queries" if self.sample_source == "queries" else "rows of the data"
+            slack = "" if self.slack is None else f", slack {self.slack:.4f}"
             verdict = "" if self.reached else ", NOT reached"
             lines += [
                 f"recall@10  {self.recall:.4f} on {self.sample - self.sample // 2} {source} that "
                 f"did not choose ef (asked for {self.target_recall:g}{verdict})",
-                f"ef         {self.ef}, recall@10 {self.tuned_recall:.4f} on the "
+                f"ef         {self.ef}{slack}, recall@10 {self.tuned_recall:.4f} on the "
                 f"{self.sample // 2} that did",
                 f"speed      {self.queries_per_second:,.0f} queries/s, one thread, {self.level}",
             ]

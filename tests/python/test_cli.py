@@ -188,6 +188,23 @@ def test_search_a_graph(run: Run, folder: Path) -> None:
         assert run(*words, "--ef", 600, "--mode", mode).json["ids"] == want.ids.tolist()
 
 
+def test_search_for_a_recall(run: Run, folder: Path, tmp_path: Path) -> None:
+    queries = np.load(folder / "queries.npy")
+    index = vicinal.open(folder / "hnsw.vicinal")
+    assert isinstance(index, vicinal.HNSWIndex)
+    words = ("search", tmp_path / "known.vicinal", folder / "queries.npy", "--format", "json")
+    index.save(tmp_path / "known.vicinal")
+    told = run(*words, "--recall", 0.8)
+    assert told.status != 0
+    assert "not calibrated" in told.out + told.err
+    index.calibrate(recall=0.9)
+    index.save(tmp_path / "known.vicinal")
+    want = index.search(queries, recall=0.8).ids.tolist()
+    assert run(*words, "--recall", 0.8).json["ids"] == want
+    exact = ("search", folder / "flat.vicinal", folder / "queries.npy", "--format", "json")
+    assert run(*exact, "--recall", 0.8).json == run(*exact).json
+
+
 def test_info(run: Run, folder: Path) -> None:
     told = run("info", folder / "hnsw.vicinal")
     assert told.status == 0

@@ -33,7 +33,12 @@ struct HnswParams {
 };
 
 struct HnswSearch {
+  static constexpr float kNoSlack = -1.0f;
   std::uint32_t ef = 64;      ///< candidates kept per query; at least k is always kept
+  /// From 0 to 1000: a walk ends sooner, once no candidate lies within (1 + slack) times the
+  /// distance of the k-th nearest found. Without effect where rows are removed or not allowed. Of
+  /// kL2 and kCosine.
+  float slack = kNoSlack;
   std::uint32_t rerank = 0;  ///< candidates compared with the refine store; 0 chooses from k and ef
   Allowed allowed;
 };

@@ -1,6 +1,7 @@
 #include "indexes/hnsw_walk.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "indexes/prefetch.h"
 
@@ -10,6 +11,16 @@ namespace {
 inline void prefetch_links(const Snapshot& at, std::uint32_t row) noexcept {
   const Link* links = at.state->base(row);
   for (std::uint32_t i = 0; i < at.state->width; i += 16) prefetch(links + i);
+}
+
+/// Candidates beyond this score are not worth expanding.
+inline float horizon(const Walk& walk) noexcept {
+  if (walk.growth == 0.0f || walk.pool.size() < walk.nearest) {
+    return std::numeric_limits<float>::infinity();
+  }
+  // Codes may say that something is nearer than nothing can be.
+  const float distance = std::max(0.0f, walk.pool[walk.nearest - 1].distance + walk.lift);
+  return walk.growth * distance - walk.lift;
 }
 
 }  // namespace
@@ -82,48 +93,74 @@ EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
   return best;
 }
 
-void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk) {
+void open_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk) {
+  const State& state = *at.state;
+  if (walk.todo.size() < state.width) walk.todo.resize(state.width);
+  if (walk.scores.size() < state.width) walk.scores.resize(state.width);
+  walk.growth = 0.0f;
+  walk.pool.reset(std::min<std::size_t>(ef, at.rows));
+  walk.visited.reset(state.capacity);
+  walk.visited.first(start.row);
+  // A start that is not comparable (a damaged file) still opens the walk.
+  walk.pool.insert(start.distance == start.distance ? start.distance : 0, start.row);
+  prefetch_links(at, start.row);
+}
+
+void end_beyond(std::size_t k, float growth, float lift, Walk& walk) {
+  walk.nearest = k;
+  walk.growth = growth;
+  walk.lift = lift;
+}
+
+void reach(const Snapshot& at, Walk& walk) {
   const State& state = *at.state;
   const std::byte* const codes = state.codes.data();
   const std::size_t stride = walk.query.stride();
   const unsigned ahead = walk.query.ahead();
-  if (walk.todo.size() < state.width) walk.todo.resize(state.width);
-  if (walk.scores.size() < state.width) walk.scores.resize(state.width);
   std::uint32_t* const todo = walk.todo.data();
+  Pool& pool = walk.pool;
+  const Link* links = state.base(pool.expand());
+  // First the ids alone, then the rows: every miss of this hop is under way before the first
+  // distance is computed.
+  std::size_t n = 0;
+  for (std::uint32_t i = 0; i < state.width; ++i) {
+    const std::uint32_t row = links[i].load(std::memory_order_relaxed);
+    if (row >= at.rows) {  // the end, or a row that was added after this search began
+      if (row == kNoRow) break;
+      continue;
+    }
+    if (!walk.visited.first(row)) continue;
+    if (n < ahead) prefetch_bytes(codes + std::size_t{row} * stride, stride);
+    todo[n++] = row;
+  }
+  walk.reached = n;
+  // Unless this hop finds something nearer, the next one reads these links.
+  if (pool.more()) prefetch_links(at, pool.peek());
+}
+
+bool compare(const Snapshot& at, Walk& walk) {
+  const std::size_t n = walk.reached;
+  const std::uint32_t* const todo = walk.todo.data();
   float* const scores = walk.scores.data();
   Pool& pool = walk.pool;
-  pool.reset(std::min<std::size_t>(ef, at.rows));
-  walk.visited.reset(state.capacity);
-  walk.visited.first(start.row);
-  // A start that is not comparable (a damaged file) still opens the walk.
-  pool.insert(start.distance == start.distance ? start.distance : 0, start.row);
-  prefetch_links(at, start.row);
-  while (pool.more()) {
-    const Link* links = state.base(pool.expand());
-    // First the ids alone, then the rows: every miss of this hop is under way before the first
-    // distance is computed.
-    std::size_t n = 0;
-    for (std::uint32_t i = 0; i < state.width; ++i) {
-      const std::uint32_t row = links[i].load(std::memory_order_relaxed);
-      if (row >= at.rows) {  // the end, or a row that was added after this search began
-        if (row == kNoRow) break;
-        continue;
-      }
-      if (!walk.visited.first(row)) continue;
-      if (n < ahead) prefetch_bytes(codes + std::size_t{row} * stride, stride);
-      todo[n++] = row;
-    }
-    // Unless this hop finds something nearer, the next one reads these links.
-    if (pool.more()) prefetch_links(at, pool.peek());
-    walk.query.score_ids(codes, todo, n, scores);
-    ++walk.hops;
-    walk.distances += n;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) {
-        prefetch_links(at, todo[i]);
-      }
+  walk.query.score_ids(at.state->codes.data(), todo, n, scores);
+  ++walk.hops;
+  walk.distances += n;
+  // It only comes nearer while these are inserted, so none that will count is left out.
+  const float beyond = horizon(walk);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (scores[i] <= beyond && scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) {
+      prefetch_links(at, todo[i]);
     }
   }
+  return pool.more() && pool.next() <= horizon(walk);
+}
+
+void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk) {
+  open_base(at, start, ef, walk);
+  do {
+    reach(at, walk);
+  } while (compare(at, walk));
 }
 
 void walk_upper(const Snapshot& at, const EntryPoint& start, std::uint32_t level, std::size_t ef,

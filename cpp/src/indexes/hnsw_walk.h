@@ -21,6 +21,10 @@ struct Walk {
   std::vector<std::uint32_t> todo;
   std::vector<std::uint32_t> towers;
   std::vector<float> scores;
+  std::size_t reached = 0;          ///< how many of `todo` the hop under way compares
+  std::size_t nearest = 0;          ///< a walk in base steps ends by the distance of this one,
+  float growth = 0.0f;              ///< times this; 0: it ends when the pool is expanded
+  float lift = 0.0f;                ///< what makes a score a distance, from 0 upwards
   std::vector<std::uint32_t> rows;  ///< what the walk found, for the last comparison
   std::vector<float> row_scores;
   std::vector<float> floats;        ///< one query, converted
@@ -65,6 +69,18 @@ EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk);
 /// Best-first walk on the base layer from `start`; leaves the nearest `ef` rows in walk.pool.
 /// Algorithm 2 of Malkov & Yashunin.
 void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk);
+
+// The same in steps, so that a thread can take steps of other walks while memory answers: after
+// open_base(), reach() and compare() in turns until compare() returns false.
+void open_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk);
+/// After open_base(): the walk also ends when all candidates left are farther than `growth` times
+/// the k-th nearest found. Al-Jazzazi et al., "Distance Adaptive Beam Search for Provably Accurate
+/// Graph-Based Nearest Neighbor Search", NeurIPS 2025, with the pool still bounded by ef.
+void end_beyond(std::size_t k, float growth, float lift, Walk& walk);
+/// Expands the nearest candidate: collects what to compare, and asks memory for it.
+void reach(const Snapshot& at, Walk& walk);
+/// Compares what was reached. False: no candidate is left to expand.
+bool compare(const Snapshot& at, Walk& walk);
 
 /// The same on layer `level` >= 1; walk.pool then holds towers.
 void walk_upper(const Snapshot& at, const EntryPoint& start, std::uint32_t level, std::size_t ef,

@@ -63,6 +63,8 @@ class Pool {
   }
   /// The nearest unexpanded row. Only after more().
   std::uint32_t peek() const noexcept { return entries_[cursor_].tagged; }
+  /// Its distance.
+  float next() const noexcept { return entries_[cursor_].distance; }
   /// The same, now expanded.
   std::uint32_t expand() noexcept {
     Entry& entry = entries_[cursor_++];

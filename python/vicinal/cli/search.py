@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,10 @@ def search(
     ef: Annotated[
         int | None,
         typer.Option(min=1, help="Candidates kept per query; default as the index was built."),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Instead of --ef: what found this share when the index was calibrated."),
     ] = None,
     nprobe: Annotated[
         int | None,
@@ -85,12 +90,16 @@ def search(
     how: dict[str, Any] = {"threads": threads}
     if isinstance(index, FlatIndex | BinaryIndex):
         _refuse("an exact index", {"--ef": ef, "--nprobe": nprobe, "--rerank": rerank})
+        if isinstance(index, FlatIndex):
+            how["recall"] = recall
+        else:
+            _refuse("an index of bits", {"--recall": recall})
     elif isinstance(index, IVFIndex):
-        _refuse("inverted lists", {"--ef": ef})
+        _refuse("inverted lists", {"--ef": ef, "--recall": recall})
         how.update({"nprobe": nprobe, "candidates": rerank})
     else:
         _refuse("a graph", {"--nprobe": nprobe})
-        how.update({"ef": ef, "rerank": rerank})
+        how.update({"ef": ef, "recall": recall, "rerank": rerank})
     if allow is not None:
         how["allow"] = vectors_io.read_ids(allow, key=allow_key)
     queries = vectors_io.read(queries_path, key=key, rows=rows)
@@ -104,7 +113,7 @@ def search(
         emit(_table(hits), output)
 
 
-def _refuse(index: str, options: dict[str, int | None]) -> None:
+def _refuse(index: str, options: Mapping[str, float | None]) -> None:
     for name, value in options.items():
         if value is not None:
             raise UsageProblem(f"{name} does not go with {index}")

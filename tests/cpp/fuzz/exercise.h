@@ -82,9 +82,11 @@ inline void exercise_hnsw(const std::string& path, OpenMode mode) {
   Asked asked(index.dim());
   const MatrixView<std::int64_t> ids(asked.ids.data(), 2, 5);
   const MatrixView<float> distances(asked.distances.data(), 2, 5);
+  float slack = 0.1f;
   const auto search = [&](std::uint32_t ef, const Allowed& allowed) {
     HnswSearch how;
     how.ef = ef;
+    how.slack = slack;
     how.allowed = allowed;
     HnswStats stats;
     allow_refusal([&] { index.search(asked.queries, how, ids, distances, run, &stats); });
@@ -97,6 +99,7 @@ inline void exercise_hnsw(const std::string& path, OpenMode mode) {
   listed.ids = asked.ids.data();
   listed.count = asked.ids.size();
   search(5, {});
+  slack = HnswSearch::kNoSlack;
   search(64, {});
   search(20, some);
   search(20, listed);
@@ -104,6 +107,9 @@ inline void exercise_hnsw(const std::string& path, OpenMode mode) {
   search(20, {});
   allow_refusal([&] { index.reorder(run); });
   search(20, {});
+  slack = 0.1f;
+  search(20, {});
+  slack = HnswSearch::kNoSlack;
   allow_refusal([&] { index.compact(run); });
   search(20, {});
 }

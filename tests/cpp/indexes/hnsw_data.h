@@ -11,13 +11,14 @@ namespace vicinal::test {
 
 inline Answers search(const HnswIndex& index, const VectorsView& queries, std::size_t k,
                       std::uint32_t ef, const Allowed& allowed = {}, unsigned threads = 1,
-                      HnswStats* stats = nullptr) {
+                      HnswStats* stats = nullptr, float slack = HnswSearch::kNoSlack) {
   Answers out{k, std::vector<std::int64_t>(queries.rows * k), std::vector<float>(queries.rows * k)};
   RunOptions run;
   run.threads = threads;
   HnswSearch how;
   how.ef = ef;
   how.allowed = allowed;
+  how.slack = slack;
   index.search(queries, how, {out.ids.data(), queries.rows, k},
                {out.distances.data(), queries.rows, k}, run, stats);
   return out;

@@ -119,6 +119,79 @@ TEST(HnswSearch, CountsItsWork) {
   EXPECT_EQ(wide.scanned, 0u);
 }
 
+TEST(HnswSearch, AnswersDoNotDependOnTheQueriesBesideThem) {
+  const Matrix rows = spread(3000, 16, 3), queries = spread(37, 16, 5);
+  HnswParams params;
+  params.codec = CodecKind::kSq8;
+  params.refine = RefineKind::kFloat16;
+  HnswIndex index(16, Metric::kCosine, params);
+  index.add(rows.view());
+  for (const float slack : {HnswSearch::kNoSlack, 0.05f}) {
+    HnswStats together, alone;
+    const Answers batch = search(index, queries.view(), 7, 40, {}, 1, &together, slack);
+    for (std::size_t q = 0; q < queries.rows; ++q) {
+      const MatrixView<const float> one(queries.row(q), 1, 16);
+      HnswStats stats;
+      const Answers answer = search(index, one, 7, 40, {}, 1, &stats, slack);
+      EXPECT_TRUE(std::equal(answer.ids.begin(), answer.ids.end(), &batch.ids[q * 7]));
+      EXPECT_TRUE(
+          std::equal(answer.distances.begin(), answer.distances.end(), &batch.distances[q * 7]));
+      alone.hops += stats.hops;
+      alone.distances += stats.distances;
+      alone.reranked += stats.reranked;
+    }
+    EXPECT_EQ(together.hops, alone.hops);
+    EXPECT_EQ(together.distances, alone.distances);
+    EXPECT_EQ(together.reranked, alone.reranked);
+  }
+}
+
+TEST(HnswSearch, SlackEndsWalksSooner) {
+  const Matrix rows = spread(6000, 16, 3), queries = spread(200, 16, 4);
+  for (const Metric metric : {Metric::kL2, Metric::kCosine}) {
+    HnswParams params;
+    params.codec = CodecKind::kSq8;
+    params.refine = RefineKind::kFloat32;
+    params.links = 6;
+    HnswIndex index(16, metric, params);
+    index.add(rows.view());
+    HnswStats full, least, some;
+    const Answers all = search(index, queries.view(), 10, 300, {}, 1, &full);
+    EXPECT_EQ(search(index, queries.view(), 10, 300, {}, 1, nullptr, 1000.0f), all);
+    const Answers few = search(index, queries.view(), 10, 300, {}, 1, &least, 0.0f);
+    const Answers more = search(index, queries.view(), 10, 300, {}, 1, &some, 0.1f);
+    EXPECT_LT(3 * least.distances, full.distances);
+    EXPECT_LT(least.distances, some.distances);
+    EXPECT_LT(some.distances, full.distances);
+    const auto share = [&](const Answers& found) {
+      return recall(found, metric, queries, rows, counted(rows.rows));
+    };
+    EXPECT_LT(share(few), share(more));
+    EXPECT_GT(share(more), 0.97 * share(all));
+    // What is removed must not count as found: then walks end by ef.
+    HnswStats before, after;
+    Allowed most;
+    std::vector<std::uint8_t> mask(rows.rows, 1);
+    mask[7] = 0;
+    most.mask = mask.data();
+    most.count = mask.size();
+    search(index, queries.view(), 10, 50, most, 1, &before);
+    search(index, queries.view(), 10, 50, most, 1, &after, 0.0f);
+    EXPECT_EQ(before.distances, after.distances);
+  }
+}
+
+TEST(HnswSearch, RefusesSlackThatMeansNothing) {
+  const Matrix rows = spread(50, 4, 3);
+  HnswIndex l2(4, Metric::kL2), ip(4, Metric::kInnerProduct);
+  l2.add(rows.view());
+  ip.add(rows.view());
+  for (const float slack : {-0.5f, 1001.0f, std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THROW(search(l2, rows.view(), 3, 9, {}, 1, nullptr, slack), ArgumentError);
+  }
+  EXPECT_THROW(search(ip, rows.view(), 3, 9, {}, 1, nullptr, 0.1f), ArgumentError);
+}
+
 TEST(HnswSearch, PadsWhenThereIsLessThanAsked) {
   HnswIndex index(3, Metric::kL2);
   const Matrix rows = whole_numbers(4, 3, 5, -3, 7);
