@@ -38,10 +38,18 @@ Run::Length length(const VectorsView& queries) {
 }
 
 py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
-                 py::handle slack, py::handle rerank, py::handle allow, py::handle threads,
-                 py::handle progress) {
+                 py::handle slack, py::handle rerank, py::handle allow, py::handle without,
+                 py::handle threads, py::handle progress) {
   const VectorsView queries = vectors(array, "queries");
-  const HnswSearch params = how(ef, slack, rerank, allow);
+  HnswSearch params = how(ef, slack, rerank, allow);
+  const Ids absent = without.is_none() ? Ids(0) : ids_array(without, "without");
+  if (!without.is_none()) {
+    if (static_cast<std::size_t>(absent.size()) != queries.rows) {
+      throw ArgumentError("without has " + std::to_string(absent.size()) + " ids; wanted one for " +
+                          "each of " + std::to_string(queries.rows) + " queries");
+    }
+    params.without = absent.data();
+  }
   const Run run(threads, progress, length(queries));
   Answers answers(queries.rows, neighbours(k));
   {
@@ -98,8 +106,8 @@ void bind_hnsw(py::module_& module) {
   bound.def("compact", compact, py::arg("threads"), py::arg("progress"));
   bound.def("reorder", reorder, py::arg("threads"), py::arg("progress"));
   bound.def("search", search, py::arg("queries").noconvert(), py::arg("k"), py::arg("ef"),
-            py::arg("slack"), py::arg("rerank"), py::arg("allow"), py::arg("threads"),
-            py::arg("progress"));
+            py::arg("slack"), py::arg("rerank"), py::arg("allow"), py::arg("without"),
+            py::arg("threads"), py::arg("progress"));
   bound.def("search_stats", search_stats, py::arg("queries").noconvert(), py::arg("k"),
             py::arg("ef"), py::arg("slack"), py::arg("rerank"), py::arg("allow"),
             py::arg("threads"));

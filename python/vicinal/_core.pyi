@@ -267,6 +267,7 @@ class HnswIndex:
         slack: float | None,
         rerank: int | None,
         allow: _Array | None,
+        without: _Ids | None,
         threads: int | None,
         progress: Progress | None,
     ) -> tuple[_Ids, _Distances]: ...

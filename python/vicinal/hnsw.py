@@ -13,7 +13,7 @@ from vicinal._convert import NATIVE, as_allow, as_count, as_seed, as_vectors
 from vicinal._core import HnswIndex as Core
 from vicinal._index import Index, as_queries
 from vicinal._judge import SAMPLE, Judge, Rows, StoredRows, halves, measure
-from vicinal._types import Metric, Progress
+from vicinal._types import Array, Ids, Metric, Progress
 from vicinal.calibration import Calibration, Effort, as_neighbours, as_share, as_slack
 from vicinal.errors import ArgumentError, DimensionError, RecallWarning
 from vicinal.params import Codec, HNSWParams, codec_of
@@ -252,7 +252,7 @@ class HNSWIndex(Index):
             ef = self._ef
             if slack is None:
                 slack = self._slack
-        found = self._core.search(queries, k, ef, slack, rerank, allow, threads, progress)
+        found = self._core.search(queries, k, ef, slack, rerank, allow, None, threads, progress)
         return _new(Neighbors, found)
 
     def search_stats(
@@ -316,8 +316,9 @@ class HNSWIndex(Index):
         ----------
         queries : array_like, shape (q, dim), optional
             Queries like those to come, at least 2; with some hundred, a recall is sure to about a
-            point. Without them vectors of the index are looked for, each without itself: these are
-            easier to find than queries of another kind, questions against texts, say.
+            point. Without them vectors of the index are looked for, each as if it had not been
+            added: these may be easier to find than queries of another kind, questions against
+            texts, say.
         k : int or sequence of int
             Neighbours per query. A search for fewer than calibrated counts as one for as many.
         recall : float
@@ -382,6 +383,14 @@ class HNSWIndex(Index):
             curves=measure(judge, self, ks, share, share),
         )
         return self._calibration
+
+    def _find_without(
+        self, queries: Array, k: int, effort: Effort, without: Ids | None, threads: int | None
+    ) -> Ids:
+        """Search as if the vector of one id per query had not been added."""
+        ef, slack = effort
+        found = self._core.search(queries, k, ef, slack, None, None, without, threads, None)
+        return found[0]
 
     def _effort(self, k: int, recall: float, ef: int | None, slack: float | None) -> Effort:
         if ef is not None or slack is not None:

@@ -98,13 +98,14 @@ def test_rows_are_looked_for_without_themselves(rows: Any) -> None:
     assert (again.ef, again.slack) == (index.ef, index.slack)
     assert again.report is not None
     assert again.report.recall == report.recall
-    # Finding itself would make up for one of ten: 0.8 of the ten others is what was asked for.
+    # Finding itself would make up for one of ten: 0.8 of the ten others is what was asked for. Each
+    # was looked for without its links, so that more is found with them.
     sample = np.random.default_rng(0).choice(len(rows), 300, replace=False)
     exact = np.sort(reference.distances(rows[sample], rows, "l2"), axis=1)[:, 10]
     got = index.search(rows[sample], 11).ids
     true = np.take_along_axis(reference.distances(rows[sample], rows, "l2"), got, axis=1)
     others = ((true <= exact[:, None] + 1e-9) & (got != sample[:, None])).sum() / 3000
-    assert abs(others - report.recall) < 3 * np.sqrt(2 * 0.8 * 0.2 / 300)
+    assert others > report.recall - 3 * np.sqrt(2 * 0.8 * 0.2 / 300)
 
 
 @pytest.mark.usefixtures("small_counts_as_large")

@@ -43,12 +43,13 @@ class _Asked:
 
     def __init__(self, rows: Any, queries: Any, k: int, metric: str = "l2") -> None:
         self.queries, self.k = queries, k
+        self.places = np.arange(len(rows))
         self._exact = reference.distances(queries, rows, metric)
         self._limit = np.sort(self._exact, axis=1)[:, k - 1 : k] + 1e-9
 
     def recall(self, index: Any, **how: Any) -> float:
-        found = index.search(self.queries, self.k, **how).ids
-        return float((np.take_along_axis(self._exact, found // 3, axis=1) <= self._limit).mean())
+        found = self.places[index.search(self.queries, self.k, **how).ids // 3]
+        return float((np.take_along_axis(self._exact, found, axis=1) <= self._limit).mean())
 
 
 @pytest.mark.parametrize("k", [1, 10])
@@ -103,6 +104,20 @@ def test_rows_are_looked_for_without_themselves(index: Any) -> None:
     assert calibration.source == "rows"
     # Each row finds itself at once: were it counted, ef 1 would give nearly 1.
     assert calibration.curves[0].fitted[0] < 0.9
+
+
+def test_rows_are_looked_for_as_if_they_had_not_been_added(index: Any, rows: Any) -> None:
+    """Without the links of a row, it is no easier to find than a new one."""
+    other = np.ones(len(rows), bool)
+    other[::10] = False
+    fewer = vicinal.HNSWIndex(24, codec="sq8", refine="float16", links=6, build_ef=40)
+    fewer.add(rows[other], ids=np.flatnonzero(other) * 3)
+    asked = _Asked(rows[other], rows[~other], 10)
+    asked.places = np.cumsum(other) - 1
+    index.calibrate(k=10, recall=0.95)
+    for declared in (0.8, 0.9):
+        effort = index.calibration.effort(10, declared)._asdict()
+        assert asked.recall(fewer, **effort) > declared - 0.03
 
 
 def test_it_is_kept_in_the_file_and_the_same_again(
@@ -235,13 +250,13 @@ def test_more_effort_without_gain_ends(
     made = vicinal.HNSWIndex(24, codec="sq4", links=8, build_ef=60)
     made.add(rows)
     tried: list[int] = []
-    search = vicinal.HNSWIndex.search
+    recall = _judge.Judge.recall
 
-    def watched(self: Any, *args: Any, **how: Any) -> Any:
-        tried.append(how["ef"])
-        return search(self, *args, **how)
+    def watched(self: Any, index: Any, k: int, effort: Any, part: int) -> float:
+        tried.append(effort.ef)
+        return recall(self, index, k, effort, part)
 
-    monkeypatch.setattr(vicinal.HNSWIndex, "search", watched)
+    monkeypatch.setattr(_judge.Judge, "recall", watched)
     calibration = made.calibrate(queries[:200], recall=0.999, vectors=rows)
     assert max(tried) < _judge.LARGEST_EF
     with pytest.raises(vicinal.ArgumentError, match=r"0\.999 was not reached"):

@@ -3,7 +3,9 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
@@ -109,10 +111,11 @@ class Searcher {
 
   /// Where other queries are answered at the same time: after begin(), reach() and compare() in
   /// turns until compare() returns false; then end(). Without a filter only.
-  void begin(const float* query) {
+  void begin(const float* query, std::uint32_t without) {
     query_ = query;
+    without_ = without;
     codec_.prepare(query, Precision::kFast, walk_.query);
-    indexes::open_base(at_, indexes::descend(at_, 0, walk_), ef_, walk_);
+    open(ef_);
     if (growth_ > 0) {
       const float lift = walk_.query.shift() + (index_.unit() ? 1.0f : 0.0f);
       indexes::end_beyond(k_, growth_, lift, walk_);
@@ -125,8 +128,10 @@ class Searcher {
     finish(ids, distances, k);
   }
 
-  void answer_filtered(const float* query, std::int64_t* ids, float* distances, std::size_t k) {
+  void answer_filtered(const float* query, std::uint32_t without, std::int64_t* ids,
+                       float* distances, std::size_t k) {
     query_ = query;
+    without_ = without;
     rows_.clear();
     if (k_ > 0) {
       codec_.prepare(query, Precision::kFast, walk_.query);
@@ -139,8 +144,22 @@ class Searcher {
   std::uint64_t scanned = 0;
 
  private:
+  void open(std::size_t ef) {
+    indexes::EntryPoint start = indexes::descend(at_, 0, walk_);
+    if (start.row == without_ && at_.entry != kNoRow) {  // from farther off, then
+      start.row = at_.state->tower(at_.entry).row;
+      walk_.query.score_ids(at_.state->codes.data(), &start.row, 1, &start.distance);
+    }
+    indexes::open_base(at_, start, ef, walk_);
+    // As if met before: not compared, and its links not read.
+    if (without_ < at_.rows) walk_.visited.first(without_);
+  }
+
   void walk(std::size_t ef) {
-    indexes::walk_base(at_, indexes::descend(at_, 0, walk_), ef, walk_);
+    open(ef);
+    do {
+      reach();
+    } while (compare());
   }
 
   template <class Keep>
@@ -150,7 +169,7 @@ class Searcher {
     const Pool& pool = walk_.pool;
     for (std::size_t i = 0; i < pool.size(); ++i) {
       const std::uint32_t row = pool[i].row();
-      if (!keep(row)) continue;
+      if (row == without_ || !keep(row)) continue;
       rows_.push_back(row);
       scores_.push_back(pool[i].distance);
     }
@@ -247,6 +266,7 @@ class Searcher {
   const float growth_;
   std::size_t rerank_;
   const float* query_ = nullptr;
+  std::uint32_t without_ = kNoRow;
   std::vector<std::uint32_t>& rows_ = walk_.rows;
   std::vector<float>& scores_ = walk_.row_scores;
   std::vector<Found> found_;
@@ -270,15 +290,15 @@ struct Lane {
 using Lanes = std::array<std::optional<Lane>, kLanes>;
 
 /// Answers do not depend on what shares the lanes.
-template <class Floats>
+template <class Floats, class Without>
 void answer_together(Lanes& lanes, std::size_t count, std::size_t begin, std::size_t end,
-                     const Floats& floats, MatrixView<std::int64_t> ids,
+                     const Floats& floats, const Without& without, MatrixView<std::int64_t> ids,
                      MatrixView<float> distances) {
   std::array<Lane*, kLanes> walking{};
   std::size_t next = begin;
   const auto start = [&](Lane& lane) {
     lane.query = next++;
-    lane.searcher.begin(floats(lane.query, *lane.walk));
+    lane.searcher.begin(floats(lane.query, *lane.walk), without(lane.query));
   };
   for (std::size_t i = 0; i < count; ++i) {
     walking[i] = &*lanes[i];
@@ -323,6 +343,8 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   }
   check_rows(queries, "queries", unit(), run);
 
+  std::shared_lock<std::shared_mutex> at_rest(writer, std::defer_lock);
+  if (how.without != nullptr) at_rest.lock();  // rows keep their numbers until they are looked up
   const View now = view();
   if (!now.at || now.at->live() == 0) {
     std::fill_n(ids.data(), ids.rows() * k, kNoId);
@@ -332,6 +354,14 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   Filter filter;
   const bool filtered = !how.allowed.everything() || now.at->removed > 0;
   if (filtered) filter = filter_of(*now.at, how.allowed);
+
+  std::vector<std::uint32_t> absent;
+  if (how.without != nullptr) {
+    absent.resize(queries.rows);
+    for (std::size_t q = 0; q < queries.rows; ++q) absent[q] = find(how.without[q]);
+    at_rest.unlock();
+  }
+  const auto without = [&](std::size_t q) { return absent.empty() ? kNoRow : absent[q]; };
 
   std::mutex stats_mutex;
   const float* plain = unit() ? nullptr : plain_floats(queries);
@@ -351,10 +381,11 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
     if (filtered) {
       for (std::size_t q = begin; q < end; ++q) {
         Lane& lane = *lanes[0];
-        lane.searcher.answer_filtered(floats(q, *lane.walk), ids.row(q), distances.row(q), k);
+        lane.searcher.answer_filtered(floats(q, *lane.walk), without(q), ids.row(q),
+                                      distances.row(q), k);
       }
     } else {
-      answer_together(lanes, count, begin, end, floats, ids, distances);
+      answer_together(lanes, count, begin, end, floats, without, ids, distances);
     }
     if (stats == nullptr) return;
     const std::lock_guard<std::mutex> lock(stats_mutex);

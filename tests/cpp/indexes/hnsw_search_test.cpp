@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -179,6 +180,52 @@ TEST(HnswSearch, SlackEndsWalksSooner) {
     search(index, queries.view(), 10, 50, most, 1, &after, 0.0f);
     EXPECT_EQ(before.distances, after.distances);
   }
+}
+
+TEST(HnswSearch, LooksForRowsAsIfTheyHadNotBeenAdded) {
+  const Matrix rows = spread(3000, 8, 3);
+  Ids ids = counted(rows.rows, 100);
+  HnswParams params;
+  params.links = 6;
+  HnswIndex index(8, Metric::kL2, params);
+  index.add(rows.view(), ids.data());
+  const auto look = [&](std::uint32_t ef, const std::int64_t* without, const Allowed& allowed) {
+    Answers out{5, Ids(rows.rows * 5), std::vector<float>(rows.rows * 5)};
+    HnswSearch how;
+    how.ef = ef;
+    how.without = without;
+    how.allowed = allowed;
+    index.search(rows.view(), how, {out.ids.data(), rows.rows, 5},
+                 {out.distances.data(), rows.rows, 5});
+    return out;
+  };
+  // What is not an id leaves nothing out.
+  EXPECT_EQ(look(50, Ids(rows.rows, 99).data(), {}), look(50, nullptr, {}));
+  std::vector<std::uint8_t> mask(100 + rows.rows, 1);
+  mask[100 + 17] = 0;
+  Allowed most;
+  most.mask = mask.data();
+  most.count = mask.size();
+  const auto share = [&](const Answers& found) {  // of the four nearest others
+    std::size_t hits = 0;
+    for (std::size_t r = 0; r < 500; ++r) {
+      const auto truth = exhaustive(Metric::kL2, rows.row(r), rows, ids);
+      for (std::size_t i = 0; i < 5; ++i) {
+        const std::int64_t id = found.ids[r * 5 + i];
+        for (std::size_t t = 1; t < 5; ++t) hits += truth[t].second == id;
+      }
+    }
+    return static_cast<double>(hits) / (500 * 4);
+  };
+  for (const Allowed& allowed : {Allowed{}, most}) {
+    const Answers far = look(400, ids.data(), allowed);
+    for (std::size_t r = 0; r < rows.rows; ++r) {
+      EXPECT_EQ(std::count(&far.ids[r * 5], &far.ids[r * 5] + 5, ids[r]), 0) << r;
+    }
+    EXPECT_GT(share(far), 0.97);
+  }
+  // Its own links are no help: less is found than with them.
+  EXPECT_LT(share(look(5, ids.data(), {})), share(look(5, nullptr, {})) - 0.1);
 }
 
 TEST(HnswSearch, RefusesSlackThatMeansNothing) {
