@@ -197,12 +197,27 @@ def test_search_for_a_recall(run: Run, folder: Path, tmp_path: Path) -> None:
     told = run(*words, "--recall", 0.8)
     assert told.status != 0
     assert "not calibrated" in told.out + told.err
-    index.calibrate(recall=0.9)
-    index.save(tmp_path / "known.vicinal")
+    measure = ("calibrate", tmp_path / "known.vicinal", "--recall", 0.9, "-k", 5, "-k", 10)
+    told = run(*measure)
+    assert told.status == 0
+    assert "recall@5" in told.out
+    assert "recall@10" in told.out
+    known = index.calibrate(k=[5, 10], recall=0.9)
+    assert run(*measure, "--json").json == known.to_dict()
+    assert str(known).splitlines()[2] in run("info", tmp_path / "known.vicinal").out
     want = index.search(queries, recall=0.8).ids.tolist()
     assert run(*words, "--recall", 0.8).json["ids"] == want
     exact = ("search", folder / "flat.vicinal", folder / "queries.npy", "--format", "json")
     assert run(*exact, "--recall", 0.8).json == run(*exact).json
+    assert run("calibrate", folder / "flat.vicinal").status == 2
+    assert run(*measure, "--key", "x").status == 2
+    elsewhere = tmp_path / "elsewhere.vicinal"
+    done = run(*measure, "--queries", folder / "queries.npy", "-o", elsewhere, "--json").json
+    assert done["source"] == "queries"
+    again = vicinal.open(elsewhere)
+    assert isinstance(again, vicinal.HNSWIndex)
+    assert again.calibration is not None
+    assert again.calibration.to_dict() == done
 
 
 def test_info(run: Run, folder: Path) -> None:
@@ -353,7 +368,7 @@ def test_traceback_on_demand(folder: Path) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"vicinal {vicinal.__version__}\n"
-    for verb in ("build", "search", "info", "verify", "eval", "demo"):
+    for verb in ("build", "search", "calibrate", "info", "verify", "eval", "demo"):
         told = run(verb, "--help")
         assert told.status == 0
         assert "--traceback" in told.out

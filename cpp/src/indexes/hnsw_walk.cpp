@@ -61,6 +61,9 @@ EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
   if (walk.todo.size() < state.width) walk.todo.resize(state.width);
   if (walk.towers.size() < state.width) walk.towers.resize(state.width);
   if (walk.scores.size() < state.width) walk.scores.resize(state.width);
+  // Nothing met before is nearer than the best so far: it need not be compared again.
+  walk.visited.reset(state.capacity);
+  walk.visited.first(best.row);
   for (std::uint32_t layer = at.top; layer > level; --layer) {
     for (bool moved = true; moved;) {
       moved = false;
@@ -71,8 +74,10 @@ EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
         if (t == kNoRow) break;
         // The level matters for a damaged mapped file only: its links could lead anywhere.
         if (t >= at.towers || state.tower(t).level < layer) continue;
+        const std::uint32_t row = state.tower(t).row;
+        if (!walk.visited.first(row)) continue;
         walk.towers[n] = t;
-        walk.todo[n] = state.tower(t).row;
+        walk.todo[n] = row;
         if (n < walk.query.ahead()) {
           prefetch_bytes(codes + std::size_t{walk.todo[n]} * walk.query.stride(),
                          walk.query.stride());

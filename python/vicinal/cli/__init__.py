@@ -1,4 +1,5 @@
-"""The command ``vicinal``: build, search, info, verify, eval, demo, datasets and bench.
+"""The command ``vicinal``: build, search, calibrate, info, verify, eval, demo, datasets and
+bench.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done, 1 the work failed, 2 a mistake
 in the command line, 130 stopped by Ctrl-C.
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from vicinal.cli import bench, build, codecs, datasets, demo, evaluate, files, search
+from vicinal.cli import bench, build, calibrate, codecs, datasets, demo, evaluate, files, search
 
 __all__ = ["app", "main"]
 
@@ -46,6 +47,7 @@ def _evals() -> None:
 
 app.command()(build.build)
 app.command()(search.search)
+app.command()(calibrate.calibrate)
 app.command()(files.info)
 app.command()(files.verify)
 app.add_typer(_eval, name="eval")

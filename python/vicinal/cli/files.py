@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vicinal import BuildReport
+from vicinal import BuildReport, Calibration
 from vicinal import info as file_info
 from vicinal import open as open_index
 from vicinal import verify as verify_file
@@ -44,8 +44,11 @@ def info(
             facts.add_row(safe(name.removeprefix("config.")), safe(value))
     metadata = found.metadata
     if isinstance(metadata, dict):
-        for name, value in _flat({k: v for k, v in metadata.items() if k != "report"}):
+        told = ("report", "calibration")
+        for name, value in _flat({k: v for k, v in metadata.items() if k not in told}):
             facts.add_row("made by vicinal" if name == "vicinal" else safe(name), safe(value))
+        if "calibration" in metadata:
+            facts.add_row("calibration", safe(_calibration(metadata["calibration"])))
         for name, value in _report(metadata.get("report")):
             facts.add_row(safe(name), safe(value))
     elif metadata:
@@ -78,6 +81,13 @@ def _report(given: Any) -> list[tuple[str, str]]:
     except ValueError:
         return _flat(given, "report.")
     return report_rows(report)
+
+
+def _calibration(given: Any) -> object:
+    try:
+        return Calibration.from_dict(given)
+    except (TypeError, ValueError):
+        return given
 
 
 @command
