@@ -41,8 +41,8 @@ struct HnswSearch {
   float slack = kNoSlack;
   std::uint32_t rerank = 0;  ///< candidates compared with the refine store; 0 chooses from k and ef
   Allowed allowed;
-  /// Ids, one for each query, that count as absent, or null: then a row is searched for as if it had
-  /// not been added. Of use for calibration. What is not an id here is skipped.
+  /// Ids, one for each query, that count as absent, or null: then a row is searched for as if it
+  /// had not been added. Of use for calibration. What is not an id here is skipped.
   const std::int64_t* without = nullptr;
 };
 
