@@ -400,7 +400,12 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
     piece(0, 1, 0);
   } else {
     Ticker ticker(run, "searching", queries.rows);
-    parallel_for(queries.rows, 16, run, piece, &ticker);
+    // At the end of a piece lanes run empty; where pieces are long, that is rare. But threads should
+    // end together, and whoever cancels should not wait.
+    const std::size_t longest = std::clamp<std::size_t>(16384 / how.ef, 16, 128);
+    const std::size_t grain =
+        std::clamp<std::size_t>(queries.rows / (8 * std::size_t{workers(run)}), 16, longest);
+    parallel_for(queries.rows, grain, run, piece, &ticker);
   }
 }
 
