@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vicinal._convert import NATIVE, as_allow, as_count, as_seed, as_vectors
 from vicinal._core import HnswIndex as Core
 from vicinal._index import Index, as_queries
-from vicinal._judge import SAMPLE, Judge, Rows, StoredRows, halves, measure
+from vicinal._judge import LARGEST_EF, SAMPLE, Judge, Rows, StoredRows, halves, measure
 from vicinal._types import Array, Ids, Metric, Progress
 from vicinal.calibration import Calibration, Effort, as_neighbours, as_share, as_slack
 from vicinal.errors import ArgumentError, DimensionError, RecallWarning
@@ -154,6 +154,8 @@ class HNSWIndex(Index):
 
     @slack.setter
     def slack(self, value: float | None) -> None:
+        if value is not None and self.metric == "ip":
+            raise ArgumentError("slack must be None: inner products have no distances to compare")
         self._slack = None if value is None else as_slack(value)
 
     @property
@@ -201,7 +203,8 @@ class HNSWIndex(Index):
             are removed or not allowed.
         recall : float, optional
             Instead of `ef` and `slack`: the least of both that found this share of the true
-            neighbours when the index was calibrated. See :meth:`calibrate`.
+            neighbours when the index was calibrated, that is without `allow`. See
+            :meth:`calibrate`.
         rerank : int, optional
             Candidates compared with the refine store; chosen from k and ef unless given. Without
             a refine store it has no effect.
@@ -320,7 +323,8 @@ class HNSWIndex(Index):
             added: these may be easier to find than queries of another kind, questions against
             texts, say.
         k : int or sequence of int
-            Neighbours per query. A search for fewer than calibrated counts as one for as many.
+            Neighbours per query, up to 4096. A search for fewer than calibrated counts as one for
+            as many.
         recall : float
             Measure up to this recall, above 0 and below 1.
         vectors : array_like, shape (len(index), dim), optional
@@ -353,6 +357,8 @@ class HNSWIndex(Index):
         >>> hits = index.search(rows[:5] + 0.1, k=10, recall=0.95)
         """
         ks = as_neighbours(k)
+        if ks[-1] > LARGEST_EF:
+            raise ArgumentError(f"k is {ks[-1]}; calibrating goes up to {LARGEST_EF} neighbours")
         share = as_share(recall)
         if share == 1:
             raise ArgumentError("recall must be below 1: only exact search promises that")

@@ -143,6 +143,24 @@ def test_other_metrics(rows: Any, queries: Any, metric: str) -> None:
     made.add(rows, ids=np.arange(len(rows)) * 3)
     calibration = made.calibrate(queries[:600], recall=0.9)
     assert (calibration.curves[0].slack is None) == (metric == "ip")
+    if metric == "ip":
+        with pytest.raises(vicinal.ArgumentError, match="slack must be None"):
+            made.slack = 0.1
+        with pytest.raises(vicinal.ArgumentError, match="slack is given"):
+            made.search(queries[0], slack=0.1)
+    else:
+        made.slack = 0.1
+        assert (
+            made.search_stats(queries, 10).distances
+            < made.search_stats(queries, 10, ef=64).distances
+        )
+        for bad in (-1, float("nan"), 1001):
+            with pytest.raises(vicinal.ArgumentError, match="slack"):
+                made.slack = bad
+            with pytest.raises(vicinal.ArgumentError, match="slack"):
+                made.search(queries[0], slack=bad)
+        with pytest.raises(TypeError, match="slack must be a number"):
+            made.slack = "much"
     got = _Asked(rows, queries[600:], 10, metric).recall(made, recall=0.85)
     assert got > 0.85 - 3 * np.sqrt(0.85 * 0.15 * (1 / 300 + 1 / 600))
 
@@ -189,6 +207,7 @@ def test_what_cannot_be_asked(index: Any, rows: Any, queries: Any) -> None:
         (vicinal.DimensionError, "queries has 3 columns; wanted 24", {"queries": queries[:, :3]}),
         (vicinal.ArgumentError, "k must be from 1", {"k": 0}),
         (vicinal.ArgumentError, "k has 0 entries", {"k": []}),
+        (vicinal.ArgumentError, "k is 4097; calibrating goes up to 4096", {"k": [3, 4097]}),
         (TypeError, "k must be an integer", {"k": "10"}),
         (vicinal.ArgumentError, "recall must be below 1", {"recall": 1.0}),
         (vicinal.ArgumentError, "recall must be above 0", {"recall": -0.1}),

@@ -14,8 +14,6 @@ from .base import BUILD_EF, LINKS, Adapter, Contender, Params, power_of_two, pro
 
 # Depths of re-ranking, in multiples of k: coarser codes need more.
 FINE_DEPTHS, COARSE_DEPTHS = (1, 2, 4, 8), (2, 5, 10, 20, 50)
-
-
 # What slack gains each time ef doubles beyond 16: calibrate() finds .022 on the definitions of
 # WordNet, .03 on digits and on SIFT.
 SLACKS = (0.022, 0.030)
