@@ -30,7 +30,6 @@ GRAPHS = [
     "vicinal HNSW f32",
     "vicinal HNSW SQ8",
     "vicinal HNSW SQ8+f16",
-    "vicinal HNSW SQ8+f32",
 ]
 FLATS = ["faiss Flat", "vicinal Flat"]
 
@@ -66,23 +65,20 @@ def graph_checks(name: str, results: Sequence[Result], settings: Settings) -> li
         a, b = rates.get(mine), rates.get(theirs)
         return a.rate / b.rate if a and b else None
 
-    refined = ["vicinal HNSW SQ8+f16", "vicinal HNSW SQ8+f32"]
-    best = max(refined, key=lambda n: m.rate if (m := rates.get(n)) else 0.0)
+    refined = "vicinal HNSW SQ8+f16"
     checks = [
         Check("HNSW float32 / hnswlib", name, over("vicinal HNSW f32", "hnswlib"), 1.5),
         Check(
             "HNSW SQ8 + refine / hnswlib",
             name,
-            over(best, "hnswlib"),
+            over(refined, "hnswlib"),
             SQ8_WANTED.get(name, 2.0),
-            note=best.rsplit("+", 1)[-1],
         ),
         Check(
             "HNSW SQ8 + refine / faiss HNSW32-SQ8",
             name,
-            over(best, "faiss HNSW32-SQ8"),
+            over(refined, "faiss HNSW32-SQ8"),
             1.3,
-            note=best.rsplit("+", 1)[-1],
         ),
     ]
     ours, theirs = found.get("vicinal HNSW f32"), found.get("hnswlib")

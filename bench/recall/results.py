@@ -100,6 +100,7 @@ class Record:
             why=result.why,
             build=result.build,
             points=[_point(point) for point in result.points],
+            beside=[_point(point) for point in result.beside],
             at_recall={key: found and vars(found) for key, found in matched.items()},
         )
 

@@ -136,6 +136,7 @@ class Session:
         self.results.append(result)
         runner = _Runner(result, self._worker(name))
         self.runners.append(runner)
+        self._note(f"{name} builds")
         self._each([runner], self._build)
         if result.build:
             self._note(f"{name} built in {result.build['seconds']:.1f} s")

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.recall.ratios import paired
+from bench.recall.sweep import Point
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="contenders die of POSIX signals here")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +114,16 @@ def test_a_sleeper_is_slower_and_as_exact(run: tuple[str, Any]) -> None:
         assert line["reference"] == "test exact"
         assert line["rounds"] == 3
         assert line["low"] <= line["ratio"] <= line["high"]
+        assert line["ratio"] == pytest.approx(told_by_points(sleeping, line["target"]))
         assert line["ratio"] < 0.7  # it is a third, less what a busy machine disturbs
+
+
+def told_by_points(line: dict[str, Any], target: float) -> float:
+    """The ratio again, from what the file keeps of every round."""
+    mine, beside = ([Point(**point) for point in line[key]] for key in ("points", "beside"))
+    found = paired(mine, beside, target)
+    assert found
+    return found.ratio
 
 
 def test_wrong_ids_are_low_recall(run: tuple[str, Any]) -> None:
@@ -157,29 +169,29 @@ def runs(pid: str) -> bool:
 def test_an_interrupted_run_leaves_whole_lines_and_nobody_behind(
     data: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "results.jsonl"
+    out, said = tmp_path / "results.jsonl", tmp_path / "stderr"
     words = command(data, out, "--only=test missing", "--only=test hanging", "--time-limit=600")
-    process = subprocess.Popen(
-        words,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    with said.open("w") as errors:
+        process = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
     try:
         deadline = time.monotonic() + 60
-        while not out.exists() or out.read_text().count("\n") < 3:
+        while "test hanging builds" not in said.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         children = f"/proc/{process.pid}/task/{process.pid}/children"
         workers = Path(children).read_text().split() if Path(children).exists() else []
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        process.wait(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "interrupted" in said
+    assert "interrupted" in said.read_text()
     deadline = time.monotonic() + 10
     while left := [pid for pid in workers if runs(pid)]:
         assert time.monotonic() < deadline, left

@@ -177,7 +177,6 @@ CONTENDERS = [
     _graph("SQ8+f16", "sq8", "float16"),
     _graph("SQ8+f16 inserted", "sq8", "float16", builder="insert"),
     _graph("SQ8+f16 slack", "sq8", "float16", kind=VicinalSlack),
-    _graph("SQ8+f32", "sq8", "float32"),
     _graph("SQ4+f16", "sq4", "float16"),
     _graph("SQ4+f16 slack", "sq4", "float16", kind=VicinalSlack),
     _lists("SQ4+f16", "sq4", "float16", depths=FINE_DEPTHS),
