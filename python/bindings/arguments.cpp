@@ -218,6 +218,15 @@ BitThreshold bit_threshold(py::handle name) {
 RefineKind refine(py::handle name) { return from_name(name, "refine", kRefines); }
 KMeansStart kmeans_start(py::handle name) { return from_name(name, "start", kStarts); }
 Balance balance(py::handle name) { return from_name(name, "balance", kBalances); }
+std::optional<Transform> transform(py::handle value) {
+  if (value.is_none()) return {};
+  if (!py::isinstance<Transform>(value)) {
+    throw py::type_error(std::string("transform must be None or a Transform, got ") +
+                         Py_TYPE(value.ptr())->tp_name);
+  }
+  return value.cast<const Transform&>();
+}
+
 HnswParams::Builder builder(py::handle name) { return from_name(name, "builder", kBuilders); }
 const char* text(Metric metric) noexcept { return to_name(metric, kMetrics); }
 const char* text(BitMetric metric) noexcept { return to_name(metric, kBitMetrics); }

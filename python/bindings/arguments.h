@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "vicinal/binary.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
 
@@ -55,6 +57,8 @@ RefineKind refine(py::handle name);
 KMeansStart kmeans_start(py::handle name);
 Balance balance(py::handle name);
 HnswParams::Builder builder(py::handle name);
+/// None, or a bound Transform.
+std::optional<Transform> transform(py::handle value);
 const char* text(Metric metric) noexcept;
 py::tuple tuple(const CodecSpec& codec);
 const char* text(BitMetric metric) noexcept;

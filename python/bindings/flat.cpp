@@ -45,13 +45,15 @@ py::tuple range_search(const FlatIndex& self, const py::array& array, py::handle
 
 void bind_flat(py::module_& module) {
   py::class_<FlatIndex> bound(module, "FlatIndex");
-  bound.def(py::init([](py::handle dim, py::handle metric_name, py::handle codec) {
+  bound.def(py::init([](py::handle dim, py::handle metric_name, py::handle codec,
+                        py::handle before) {
               FlatParams params;
               params.codec = codec_spec(codec);
+              params.transform = transform(before);
               return FlatIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)),
                                metric(metric_name), params);
             }),
-            py::arg("dim"), py::arg("metric"), py::arg("codec"));
+            py::arg("dim"), py::arg("metric"), py::arg("codec"), py::arg("transform"));
   bind_common(bound);
   bound.def_property_readonly("codec",
                               [](const FlatIndex& self) { return tuple(self.params().codec); });

@@ -8,7 +8,7 @@ namespace {
 
 HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec,
                py::handle refine_name, py::handle links, py::handle build_ef, py::handle seed,
-               py::handle builder_name) {
+               py::handle builder_name, py::handle before) {
   HnswParams params;
   params.codec = codec_spec(codec);
   params.refine = refine(refine_name);
@@ -16,6 +16,7 @@ HnswIndex make(py::handle dim, py::handle metric_name, py::handle codec,
   params.build_ef = count32(build_ef, "build_ef");
   params.seed = seed64(seed);
   params.builder = builder(builder_name);
+  params.transform = transform(before);
   return HnswIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)), metric(metric_name),
                    params);
 }
@@ -93,7 +94,7 @@ void bind_hnsw(py::module_& module) {
   py::class_<HnswIndex> bound(module, "HnswIndex");
   bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"),
             py::arg("refine"), py::arg("links"), py::arg("build_ef"), py::arg("seed"),
-            py::arg("builder"));
+            py::arg("builder"), py::arg("transform"));
   bind_common(bound);
   using Self = const HnswIndex&;
   bound.def_property_readonly("codec", [](Self self) { return tuple(self.params().codec); });

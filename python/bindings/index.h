@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#include <pybind11/stl.h>
 
 #include "arguments.h"
 #include "run.h"
@@ -16,6 +19,10 @@ template <class Element = float, class Index>
 void bind_common(py::class_<Index>& bound) {
   bound.def_property_readonly("dim", &Index::dim);
   bound.def_property_readonly("metric", [](const Index& self) { return text(self.metric()); });
+  if constexpr (std::is_same_v<Element, float>) {
+    bound.def_property_readonly("transform",
+                                [](const Index& self) { return self.params().transform; });
+  }
   bound.def("size", &Index::size, py::call_guard<py::gil_scoped_release>());
 
   bound.def(

@@ -10,7 +10,7 @@ namespace {
 
 IvfIndex make(py::handle dim, py::handle metric_name, py::handle codec, py::handle refine_name,
               py::handle lists, bool residual, bool soar, py::handle spill, py::handle balance,
-              py::handle seed) {
+              py::handle seed, py::handle before) {
   IvfParams params;
   params.codec = codec_spec(codec);
   params.refine = refine(refine_name);
@@ -20,6 +20,7 @@ IvfIndex make(py::handle dim, py::handle metric_name, py::handle codec, py::hand
   params.spill = real(spill, "spill");
   params.balance = real(balance, "balance");
   params.seed = seed64(seed);
+  params.transform = transform(before);
   return IvfIndex(static_cast<std::size_t>(whole(dim, "dim", 1, kMaxDim)), metric(metric_name),
                   params);
 }
@@ -80,7 +81,7 @@ void bind_ivf(py::module_& module) {
   py::class_<IvfIndex> bound(module, "IvfIndex");
   bound.def(py::init(&make), py::arg("dim"), py::arg("metric"), py::arg("codec"), py::arg("refine"),
             py::arg("lists"), py::arg("residual"), py::arg("soar"), py::arg("spill"),
-            py::arg("balance"), py::arg("seed"));
+            py::arg("balance"), py::arg("seed"), py::arg("transform"));
   bind_common(bound);
   using Self = const IvfIndex&;
   bound.def_property_readonly("codec", [](Self self) { return tuple(self.params().codec); });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,15 @@ from vicinal._core import BinaryIndex as CoreBinary
 from vicinal._core import FlatIndex as CoreFlat
 from vicinal._core import HnswIndex as CoreHnsw
 from vicinal._core import IvfIndex as CoreIvf
+from vicinal._core import Transform as CoreTransform
 from vicinal._core import version
 from vicinal._types import Array, Distances, Ids, Path, Progress
+from vicinal.params import codec_of
 from vicinal.report import BuildReport
 from vicinal.results import MemoryPart, MemoryReport
+
+if TYPE_CHECKING:
+    from vicinal.transforms import Transform
 
 Self = TypeVar("Self", bound="Index")
 
@@ -195,6 +200,44 @@ class Index:
             f"{type(self).__name__} is not copied by copy.copy; copy.deepcopy makes a second "
             "index, save() and vicinal.open() one that shares memory through a file"
         )
+
+
+class VectorIndex(Index):
+    """An index of floats, whose codec may stand behind a transform. Not to be made itself."""
+
+    __slots__ = ()
+
+    _core: CoreFlat | CoreHnsw | CoreIvf
+
+    @property
+    def transform(self) -> Transform | None:
+        """What stands before the codec; kept in the file. See :mod:`vicinal.transforms`."""
+        from vicinal.transforms import Transform
+
+        core = self._core.transform
+        return None if core is None else Transform._of(core)
+
+    def _stored_as(self) -> str:
+        """Codec and what stands before it, for people."""
+        core = self._core.transform
+        before = "" if core is None else f"{core.dim} -> {core.out_dim}, "
+        return f"{before}{codec_of(self._core.codec)}"
+
+
+def transform_core(transform: object) -> CoreTransform | None:
+    """Return what the compiled part takes for the argument `transform`."""
+    if transform is None:
+        return None
+    core = getattr(transform, "_core", None)
+    if isinstance(core, CoreTransform):
+        return core
+    hint = ""
+    if callable(getattr(transform, "fit", None)):
+        hint = f"; fit it first: {transform}.fit(vectors, metric=...)"
+    raise TypeError(
+        f"transform must be None or a vicinal.transforms.Transform, got "
+        f"{type(transform).__name__} {transform!r}{hint}"
+    )
 
 
 def as_queries(queries: npt.ArrayLike) -> Array:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._convert import NATIVE, as_allow, as_vectors
 from vicinal._core import FlatIndex as Core
-from vicinal._index import Index, as_queries
+from vicinal._index import VectorIndex, as_queries, transform_core
 from vicinal._types import Metric, Progress
 from vicinal.calibration import as_share
 from vicinal.params import Codec, FlatParams, codec_of
 from vicinal.results import Neighbors, RangeResult
+
+if TYPE_CHECKING:
+    from vicinal.transforms import Transform
 
 __all__ = ["FlatIndex"]
 
 _new = tuple.__new__
 
 
-class FlatIndex(Index):
+class FlatIndex(VectorIndex):
     """Compares every vector with every query: exact, and quick for small sets and large batches.
 
     Exact over what is stored: with Float16 or SQ8 the distances are those of the rounded vectors.
@@ -33,6 +38,9 @@ class FlatIndex(Index):
         Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
     codec : Codec or str
         Any.
+    transform : Transform, optional
+        What stands before the codec, from :mod:`vicinal.transforms`. Where it drops dimensions
+        distances are estimates.
 
     Raises
     ------
@@ -53,19 +61,31 @@ class FlatIndex(Index):
     _core: Core
 
     def __init__(
-        self, dim: int, metric: Metric | str = "l2", *, codec: Codec | str = "float32"
+        self,
+        dim: int,
+        metric: Metric | str = "l2",
+        *,
+        codec: Codec | str = "float32",
+        transform: Transform | None = None,
     ) -> None:
         params = FlatParams(codec)  # type: ignore[arg-type]  # it takes names too
-        self._begin(Core(dim, metric, params.codec.key()))
+        self._begin(Core(dim, metric, params.codec.key(), transform_core(transform)))
 
     @classmethod
-    def from_params(cls, dim: int, metric: Metric | str, params: FlatParams) -> FlatIndex:
+    def from_params(
+        cls,
+        dim: int,
+        metric: Metric | str,
+        params: FlatParams,
+        *,
+        transform: Transform | None = None,
+    ) -> FlatIndex:
         """Make an empty index of given :class:`~vicinal.FlatParams`."""
-        return cls(dim, metric, codec=params.codec)
+        return cls(dim, metric, codec=params.codec, transform=transform)
 
     @property
     def params(self) -> FlatParams:
-        """What shapes this index."""
+        """What shapes this index, but for its transform."""
         return FlatParams(codec_of(self._core.codec))
 
     def search(
@@ -157,5 +177,5 @@ class FlatIndex(Index):
     def __repr__(self) -> str:
         return (
             f"<vicinal.FlatIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
-            f"{codec_of(self._core.codec)}, exact>"
+            f"{self._stored_as()}, exact>"
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._convert import NATIVE, as_allow, as_count, as_seed, as_vectors
 from vicinal._core import HnswIndex as Core
-from vicinal._index import Index, as_queries
+from vicinal._index import VectorIndex, as_queries, transform_core
 from vicinal._judge import LARGEST_EF, SAMPLE, Judge, Rows, StoredRows, halves, measure
 from vicinal._types import Array, Ids, Metric, Progress
 from vicinal.calibration import Calibration, Effort, as_neighbours, as_share, as_slack
@@ -19,12 +19,15 @@ from vicinal.errors import ArgumentError, DimensionError, RecallWarning
 from vicinal.params import Codec, HNSWParams, codec_of
 from vicinal.results import Neighbors, SearchStats
 
+if TYPE_CHECKING:
+    from vicinal.transforms import Transform
+
 __all__ = ["HNSWIndex"]
 
 _new = tuple.__new__
 
 
-class HNSWIndex(Index):
+class HNSWIndex(VectorIndex):
     """Navigable small-world graph: compares a few vectors to find nearly all that matter.
 
     The graph is the same for any number of threads. Any number of searches may run beside one
@@ -56,6 +59,10 @@ class HNSWIndex(Index):
         hundred equal to many others. While vectors are linked at once they take up to
         ``4 * build_ef + 12 * links + 200`` bytes each beside the index (and a thread about 20 MB),
         and an :meth:`add` that is stopped leaves the index empty.
+    transform : Transform, optional
+        What stands before the codec, from :mod:`vicinal.transforms`; the refine store keeps the
+        vectors as they came. One that keeps fewer dimensions makes a walk read less, where vectors
+        have dimensions that matter little.
 
     Raises
     ------
@@ -94,17 +101,26 @@ class HNSWIndex(Index):
         build_ef: int = 200,
         seed: int = 0,
         builder: str = "auto",
+        transform: Transform | None = None,
     ) -> None:
         params = HNSWParams(codec, refine)  # type: ignore[arg-type]  # it takes names too
         name = params.refine or "none"
-        core = Core(dim, metric, params.codec.key(), name, links, build_ef, seed, builder)
+        before = transform_core(transform)
+        core = Core(dim, metric, params.codec.key(), name, links, build_ef, seed, builder, before)
         self._begin(core)
         self._calibration = None
         self._ef = 64
         self._slack = None
 
     @classmethod
-    def from_params(cls, dim: int, metric: Metric | str, params: HNSWParams) -> HNSWIndex:
+    def from_params(
+        cls,
+        dim: int,
+        metric: Metric | str,
+        params: HNSWParams,
+        *,
+        transform: Transform | None = None,
+    ) -> HNSWIndex:
         """Make an empty index of given :class:`~vicinal.HNSWParams`."""
         return cls(
             dim,
@@ -115,11 +131,12 @@ class HNSWIndex(Index):
             build_ef=params.build_ef,
             seed=params.seed,
             builder=params.builder,
+            transform=transform,
         )
 
     @property
     def params(self) -> HNSWParams:
-        """What shapes this index."""
+        """What shapes this index, but for its transform."""
         core = self._core
         return HNSWParams.from_dict(
             {
@@ -206,8 +223,8 @@ class HNSWIndex(Index):
             neighbours when the index was calibrated, that is without `allow`. See
             :meth:`calibrate`.
         rerank : int, optional
-            Candidates compared with the refine store; chosen from k and ef unless given. Without
-            a refine store it has no effect.
+            Candidates compared with the refine store. Unless given up to `ef`, ending sooner where,
+            by the errors of the codes seen so far, no other is likely to be among the k nearest.
         allow : array_like of bool or of int, optional
             Which vectors may be found: a mask (id ``i`` if ``allow[i]``; ids beyond its end not),
             or the ids themselves, in any order.
@@ -462,5 +479,5 @@ class HNSWIndex(Index):
         refine = "" if core.refine == "none" else f" refined by {core.refine}"
         return (
             f"<vicinal.HNSWIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
-            f"{codec_of(core.codec)}{refine}, {core.links} links, ef {self._ef}>"
+            f"{self._stored_as()}{refine}, {core.links} links, ef {self._ef}>"
         )

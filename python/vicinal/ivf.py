@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vicinal._convert import NATIVE, as_allow, as_count, as_vectors
 from vicinal._core import IvfIndex as Core
-from vicinal._index import Index, as_queries
+from vicinal._index import VectorIndex, as_queries, transform_core
 from vicinal._types import Ids, Metric, Progress
 from vicinal.params import Codec, IVFParams, codec_of
 from vicinal.results import ListStats, Neighbors
+
+if TYPE_CHECKING:
+    from vicinal.transforms import Transform
 
 __all__ = ["IVFIndex"]
 
 _new = tuple.__new__
 
 
-class IVFIndex(Index):
+class IVFIndex(VectorIndex):
     """Inverted lists: vectors lie with the nearest of some centroids, few of which are looked at.
 
     For many vectors in few bytes: beside its code a vector costs 4 bytes, or 8 with codes of
@@ -57,6 +60,10 @@ class IVFIndex(Index):
         thousandth. Searches then take more even times.
     seed : int
         From 0; the only source of randomness.
+    transform : Transform, optional
+        What stands before the codec, from :mod:`vicinal.transforms`; lists and the refine store
+        are of the vectors as they came. Residuals are differences of vectors: its offset is not
+        taken from them.
 
     Raises
     ------
@@ -98,6 +105,7 @@ class IVFIndex(Index):
         spill: float = 1.0,
         balance: float = 0.0,
         seed: int = 0,
+        transform: Transform | None = None,
     ) -> None:
         params = IVFParams(
             codec,  # type: ignore[arg-type]  # it takes names too
@@ -116,12 +124,20 @@ class IVFIndex(Index):
             spill,
             balance,
             seed,
+            transform_core(transform),
         )
         self._begin(core)
         self._nprobe = 16
 
     @classmethod
-    def from_params(cls, dim: int, metric: Metric | str, params: IVFParams) -> IVFIndex:
+    def from_params(
+        cls,
+        dim: int,
+        metric: Metric | str,
+        params: IVFParams,
+        *,
+        transform: Transform | None = None,
+    ) -> IVFIndex:
         """Make an empty index of given :class:`~vicinal.IVFParams`."""
         return cls(
             dim,
@@ -134,11 +150,12 @@ class IVFIndex(Index):
             spill=params.spill,
             balance=params.balance,
             seed=params.seed,
+            transform=transform,
         )
 
     @property
     def params(self) -> IVFParams:
-        """What shapes this index."""
+        """What shapes this index, but for its transform."""
         core = self._core
         return IVFParams(
             codec_of(core.codec),
@@ -223,8 +240,9 @@ class IVFIndex(Index):
             Lists to look into, :attr:`nprobe` unless given. More finds more, in about as much
             more time. Where they hold fewer than k answers, more are looked into.
         candidates : int, optional
-            Vectors compared with the refine store, at least k; chosen from k and the codec unless
-            given. Without a refine store it has no effect.
+            Vectors compared with the refine store, at least k. Unless given chosen from k and the
+            codec, ending sooner where, by the errors of the codes seen so far, no other is likely
+            to be among the k nearest. Without a refine store it has no effect.
         cut : float, optional
             Leaves out lists whose centroid is farther than 1 + cut times the nearest one: squared
             distances under "l2", 1 minus the inner product under "cosine". Not for "ip".
@@ -310,6 +328,6 @@ class IVFIndex(Index):
         soar = ", soar" if core.soar else ""
         return (
             f"<vicinal.IVFIndex of {len(self):,} vectors: dim {self.dim}, {self.metric}, "
-            f"{codec_of(core.codec)}{refine}, {len(core.list_sizes())} lists{soar}, "
+            f"{self._stored_as()}{refine}, {len(core.list_sizes())} lists{soar}, "
             f"nprobe {self._nprobe}>"
         )

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from bench.recall.ratios import paired
 from bench.recall.sweep import Point
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 import vicinal
+from vicinal.transforms import Transform
 
 # A first call may find a cold machine; how long an example takes says nothing about right or wrong.
 settings.register_profile("vicinal", deadline=None, max_examples=40)
@@ -44,6 +45,11 @@ def _ivf(codec: str, refine: str | None, residual: bool = True) -> Callable[...,
     )
 
 
+def _turned(make: Callable[..., AnyIndex], **how: Any) -> Callable[..., AnyIndex]:
+    """The same behind a rotation."""
+    return lambda dim, metric="l2": make(dim, metric, transform=Transform.rotation(dim, 7), **how)
+
+
 KINDS = [
     Kind("flat-float32", _flat("float32"), True),
     Kind("flat-float16", _flat("float16"), False),
@@ -58,6 +64,17 @@ KINDS = [
     Kind("ivf-sq8", _ivf("sq8", None), False),
     Kind("ivf-sq8-float32", _ivf("sq8", "float32"), True),
     Kind("ivf-sq4-float16", _ivf("sq4", "float16"), False),
+    Kind("flat-sq8-turned", _turned(vicinal.FlatIndex, codec="sq8"), False),
+    Kind(
+        "hnsw-sq8-float32-turned",
+        _turned(vicinal.HNSWIndex, codec="sq8", refine="float32"),
+        True,
+    ),
+    Kind(
+        "ivf-sq8-float32-turned",
+        _turned(vicinal.IVFIndex, codec="sq8", refine="float32"),
+        True,
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,15 @@
 #include "vicinal/file.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
 
 namespace vicinal {
 
 struct FlatParams {
-  CodecSpec codec;  ///< any but kBfloat16
+  CodecSpec codec;                     ///< any but kBfloat16
+  std::optional<Transform> transform;  ///< before the codec
 };
 
 /// Neighbours of several queries, each query with as many as it has.
@@ -31,7 +34,8 @@ struct RangeResult {
 /// Any number of searches may run beside one another and beside add(), remove() and save().
 class FlatIndex {
  public:
-  /// Throws ArgumentError for dim 0 or above kMaxDim and for a codec it does not hold.
+  /// Throws ArgumentError for dim 0 or above kMaxDim, for a codec it does not hold, and for a
+  /// transform of other dimensions or one that does not fit the metric.
   FlatIndex(std::size_t dim, Metric metric, FlatParams params = {});
   ~FlatIndex();
   FlatIndex(FlatIndex&&) noexcept;

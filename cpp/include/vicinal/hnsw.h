@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "vicinal/file.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
 
@@ -18,6 +20,7 @@ namespace vicinal {
 struct HnswParams {
   CodecSpec codec;  ///< what the walk looks at: any but kBfloat16, kInt8, kUint8
   RefineKind refine = RefineKind::kNone;    ///< what re-ranks the candidates of the walk
+  std::optional<Transform> transform;       ///< before the codec, not before the refine store
   std::uint32_t links = 16;  ///< edges per node above the base layer; twice that on it
   std::uint32_t build_ef = 200;  ///< effort: candidates weighed for the links of a row
   std::uint64_t seed = 0;        ///< the only source of randomness
@@ -39,7 +42,9 @@ struct HnswSearch {
   /// distance of the k-th nearest found. Without effect where rows are removed or not allowed. Of
   /// kL2 and kCosine.
   float slack = kNoSlack;
-  std::uint32_t rerank = 0;  ///< candidates compared with the refine store; 0 chooses from k and ef
+  /// Candidates compared with the refine store. 0: up to ef; it ends sooner where, by the errors of
+  /// the codes seen so far, no other is likely to be among the k nearest.
+  std::uint32_t rerank = 0;
   Allowed allowed;
   /// Ids, one for each query, that count as absent, or null: then a row is searched for as if it
   /// had not been added. Of use for calibration. What is not an id here is skipped.
@@ -62,7 +67,8 @@ const char* name(HnswParams::Builder builder) noexcept;
 class HnswIndex {
  public:
   /// Throws ArgumentError: dim 0 or above kMaxDim, links outside 2..512, build_ef < 1, codec not
-  /// held, kFloat32 codes with a refine store that adds nothing.
+  /// held, kFloat32 codes with a refine store that adds nothing, a transform of other dimensions or
+  /// one that does not fit the metric.
   HnswIndex(std::size_t dim, Metric metric, HnswParams params = {});
   ~HnswIndex();
   HnswIndex(HnswIndex&&) noexcept;

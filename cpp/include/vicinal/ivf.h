@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "vicinal/file.h"
 #include "vicinal/idset.h"
 #include "vicinal/memory.h"
+#include "vicinal/transform.h"
 #include "vicinal/types.h"
 #include "vicinal/view.h"
 
@@ -19,6 +21,9 @@ namespace vicinal {
 struct IvfParams {
   CodecSpec codec = CodecKind::kSq8;      ///< what a search looks at; not kBfloat16, kInt8, kUint8
   RefineKind refine = RefineKind::kNone;  ///< what re-ranks the candidates
+  /// Before the codec. Lists and the refine store are of rows as they came; of residuals, which are
+  /// differences, no offset is taken.
+  std::optional<Transform> transform;
   /// 0: chosen from the first n rows, about 4 sqrt(n), and fewer below 16,384 rows.
   std::uint32_t lists = 0;
   bool residual = true;  ///< codes hold what the centroid of the list leaves over of a row
@@ -35,7 +40,8 @@ struct IvfParams {
 
 struct IvfSearch {
   std::uint32_t nprobe = 16;  ///< lists looked into; more where they hold fewer than k answers
-  /// Candidates compared with the refine store, at least k; 0 chooses from k and the codec.
+  /// Candidates compared with the refine store, at least k. 0 chooses from k and the codec, and
+  /// ends sooner where no other is likely to be among the k nearest.
   std::uint32_t candidates = 0;
   /// Lists are skipped whose centroid is farther than 1 + cut times the nearest one. Infinite:
   /// none. Not for inner product, which has no such scale.
@@ -58,7 +64,8 @@ struct IvfStats {
 class IvfIndex {
  public:
   /// Throws ArgumentError: dim 0 or above kMaxDim, a codec not held, a refine store no finer than
-  /// the codec, spill or balance out of range.
+  /// the codec, spill or balance out of range, a transform of other dimensions or one that does not
+  /// fit: see Transform::fits(); for codes of residuals any does.
   IvfIndex(std::size_t dim, Metric metric, IvfParams params = {});
   ~IvfIndex();
   IvfIndex(IvfIndex&&) noexcept;

@@ -5,11 +5,39 @@
 #include <string>
 #include <utility>
 
+#include "quantizers/transformed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal::indexes {
 
 using storage::ParseError;
+
+namespace {
+
+constexpr char kRotation[] = "rotation";
+constexpr char kMatrices[] = "matrices";
+
+std::vector<quantizers::Learned> read_arrays(
+    storage::File& file, const std::vector<std::pair<std::string, std::size_t>>& wanted,
+    const std::string& prefix) {
+  std::vector<quantizers::Learned> arrays;
+  for (const auto& [array, count] : wanted) {
+    const std::string what = prefix + array;
+    file.verify(what);
+    const Buffer raw = file.section(what, count * sizeof(float));
+    std::vector<float> values(count);
+    if (count != 0) std::memcpy(values.data(), raw.data(), count * sizeof(float));
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!std::isfinite(values[i])) {
+        file.fail(what, "value " + std::to_string(i) + " is not finite");
+      }
+    }
+    arrays.push_back({array, std::move(values)});
+  }
+  return arrays;
+}
+
+}  // namespace
 
 std::uint64_t ConfigReader::number(const char* key, std::uint64_t least, std::uint64_t most) const {
   std::uint64_t value = 0;
@@ -110,37 +138,45 @@ void write_learned(const std::vector<quantizers::Learned>& learned,
   }
 }
 
-std::vector<quantizers::Learned> read_learned(storage::File& file, const CodecSpec& spec,
-                                              std::size_t dim, const std::string& prefix) {
-  std::vector<std::pair<std::string, std::size_t>> wanted;
+std::vector<quantizers::Learned> write_transform(const std::optional<Transform>& transform,
+                                                 storage::Json::Object& config) {
+  if (!transform) return {};
+  config["transform"] = transform->fast() ? kRotation : kMatrices;
+  config["transform_dim"] = static_cast<std::uint64_t>(transform->out());
+  return quantizers::arrays_of(*transform);
+}
+
+std::optional<Transform> read_transform(storage::File& file, std::size_t dim) {
+  if (!file.config().has("transform")) return {};
+  const ConfigReader config(file);
+  const bool fast = config.text("transform") == kRotation;
+  if (!fast && config.text("transform") != kMatrices) {
+    config.unknown("transform", config.text("transform"));
+  }
+  const std::size_t out = config.number("transform_dim", 1, kMaxDim);
+  if (fast && out != dim) {
+    file.fail("", "transform_dim is " + std::to_string(out) + " after a rotation of " +
+                      std::to_string(dim) + " dimensions");
+  }
+  const auto arrays = read_arrays(file, quantizers::transform_arrays(dim, out, fast), {});
   try {
-    wanted = quantizers::Codec::learns(spec, dim);
+    return quantizers::restore_transform(arrays, dim);
   } catch (const ArgumentError& error) {
     file.fail("", error.what());
   }
-  std::vector<quantizers::Learned> learned;
-  for (const auto& [array, count] : wanted) {
-    const std::string what = prefix + array;
-    file.verify(what);
-    const Buffer raw = file.section(what, count * sizeof(float));
-    std::vector<float> values(count);
-    if (count != 0) std::memcpy(values.data(), raw.data(), count * sizeof(float));
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!std::isfinite(values[i])) {
-        file.fail(what, "value " + std::to_string(i) + " is not finite");
-      }
-    }
-    learned.push_back({array, std::move(values)});
-  }
-  return learned;
 }
 
-std::shared_ptr<const quantizers::Codec> restore_codec(const storage::File& file,
-                                                       const CodecSpec& spec, std::size_t dim,
-                                                       Metric metric,
-                                                       std::vector<quantizers::Learned> learned) {
+std::shared_ptr<const quantizers::Codec> read_codec(storage::File& file, const CodecSpec& spec,
+                                                    std::size_t dim, Metric metric,
+                                                    const std::optional<Transform>& transform,
+                                                    const std::string& prefix) {
+  using quantizers::Codec;
   try {
-    return quantizers::Codec::restore(spec, dim, metric, std::move(learned));
+    const std::size_t width = transform ? transform->out() : dim;
+    const Metric by = transform ? quantizers::transformed_metric(metric) : metric;
+    const auto codec =
+        Codec::restore(spec, width, by, read_arrays(file, Codec::learns(spec, width), prefix));
+    return transform ? quantizers::transformed(*transform, codec, metric) : codec;
   } catch (const ArgumentError& error) {
     file.fail("", error.what());
   }

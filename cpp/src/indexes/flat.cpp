@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "indexes/flat_impl.h"
+#include "quantizers/transformed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -11,7 +13,10 @@ namespace vicinal {
 using indexes::FlatSnapshot;
 
 FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
-    : dim(dim_), metric(metric_), params(params_), view_(std::make_shared<const Snapshot>()) {
+    : dim(dim_),
+      metric(metric_),
+      params(std::move(params_)),
+      view_(std::make_shared<const Snapshot>()) {
   if (dim == 0 || dim > kMaxDim) {
     throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
                         std::to_string(kMaxDim));
@@ -20,7 +25,7 @@ FlatIndex::Impl::Impl(std::size_t dim_, Metric metric_, FlatParams params_)
   if (codec == CodecKind::kBfloat16) {
     throw ArgumentError("a flat index does not hold bfloat16; wanted float16 or another codec");
   }
-  quantizers::Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
+  quantizers::check_codec(params.codec, dim, metric, params.transform);
   if (unit() && (codec == CodecKind::kInt8 || codec == CodecKind::kUint8)) {
     throw ArgumentError(std::string("a cosine index stores vectors scaled to length 1, which ") +
                         name(codec) + " cannot hold; wanted float32, float16 or sq8");
@@ -206,7 +211,7 @@ MemoryReport FlatIndex::Impl::memory() const {
 }
 
 FlatIndex::FlatIndex(std::size_t dim, Metric metric, FlatParams params)
-    : impl_(std::make_unique<Impl>(dim, metric, params)) {}
+    : impl_(std::make_unique<Impl>(dim, metric, std::move(params))) {}
 FlatIndex::FlatIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 FlatIndex::~FlatIndex() = default;
 FlatIndex::FlatIndex(FlatIndex&&) noexcept = default;

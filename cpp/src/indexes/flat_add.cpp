@@ -102,7 +102,9 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   Snapshot next = now;
   next.rows = now.rows + static_cast<std::uint32_t>(rows.rows);
   // What a codec learned from the first rows stays: later rows are coded by it.
-  if (!next.codec) next.codec = indexes::learn_codec(params.codec, rows, metric, unit(), run);
+  if (!next.codec) {
+    next.codec = indexes::learn_codec(params.codec, rows, metric, unit(), params.transform, run);
+  }
   const std::size_t stride = next.codec->stride();
   if (!next.store || next.rows > next.store->capacity || next.store->codes.borrowed() ||
       (table && (next.store->ids.size() == 0 || next.store->ids.borrowed()))) {

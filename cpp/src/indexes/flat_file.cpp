@@ -6,6 +6,7 @@
 #include "indexes/config.h"
 #include "indexes/file.h"
 #include "indexes/flat_impl.h"
+#include "quantizers/transformed.h"
 #include "storage/container.h"
 #include "vicinal/errors.h"
 
@@ -41,9 +42,12 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
     if (now->dead)
       sections.push_back({"removed", {{now->dead->words().data(), (rows + 63) / 64 * 8}}});
   }
-  const auto learned = now->codec ? now->codec->learned() : std::vector<quantizers::Learned>{};
-  indexes::write_learned(learned, sections);
   Json::Object config;
+  const std::vector<quantizers::Learned> space = indexes::write_transform(params.transform, config);
+  indexes::write_learned(space, sections);
+  std::vector<quantizers::Learned> learned;
+  if (now->codec) learned = quantizers::inner_of(*now->codec).learned();
+  indexes::write_learned(learned, sections);
   config["dim"] = static_cast<std::uint64_t>(dim);
   config["metric"] = name(metric);
   indexes::write_codec(params.codec, config);
@@ -51,7 +55,9 @@ void FlatIndex::Impl::save(const std::string& path, const std::string& metadata,
   config["removed"] = std::uint64_t{now->removed};
   config["next_id"] = now->next_id;
   config["ascending"] = std::uint64_t{now->ascending ? 1u : 0u};
-  const std::uint32_t version = now->packed ? indexes::kBlocksVersion : indexes::kPlainVersion;
+  const std::uint32_t version = params.transform ? indexes::kTransformVersion
+                                : now->packed    ? indexes::kBlocksVersion
+                                                 : indexes::kPlainVersion;
   indexes::save_file(path, "flat", config, metadata, sections, run, version);
 }
 
@@ -62,6 +68,7 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
   const Metric rank = config.metric();
   FlatParams params;
   params.codec = config.codec();
+  params.transform = indexes::read_transform(file, width);
   std::unique_ptr<Impl> impl;
   try {
     impl = std::make_unique<Impl>(width, rank, params);
@@ -74,10 +81,10 @@ std::unique_ptr<FlatIndex::Impl> FlatIndex::Impl::open(const std::string& path, 
   at.removed = static_cast<std::uint32_t>(config.number("removed", 0, at.rows));
   at.next_id = config.number("next_id", 0, std::uint64_t{1} << 63);
   at.ascending = config.number("ascending", 0, 1) == 1;
-  const auto wanted = Codec::learns(params.codec, width);
+  const auto wanted =
+      Codec::learns(params.codec, params.transform ? params.transform->out() : width);
   if (at.rows != 0 || wanted.empty() || file.has(wanted.front().first)) {
-    at.codec = indexes::restore_codec(file, params.codec, width, rank,
-                                      indexes::read_learned(file, params.codec, width));
+    at.codec = indexes::read_codec(file, params.codec, width, rank, params.transform);
   }
   if (at.rows != 0) {
     // No product here can overflow: rows < 2^32, strides < 2^18.

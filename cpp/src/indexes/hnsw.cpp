@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "indexes/hnsw_impl.h"
+#include "quantizers/transformed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -21,7 +22,7 @@ const char* name(HnswParams::Builder builder) noexcept {
 }
 
 HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
-    : dim(dim_), metric(metric_), params(params_) {
+    : dim(dim_), metric(metric_), params(std::move(params_)) {
   const auto number = [](std::uint64_t n) { return std::to_string(n); };
   if (dim == 0 || dim > kMaxDim) {
     throw ArgumentError("dim is " + number(dim) + "; wanted 1 to " + number(kMaxDim));
@@ -40,12 +41,13 @@ HnswIndex::Impl::Impl(std::size_t dim_, Metric metric_, HnswParams params_)
                         ", which an HNSW index does not take; wanted float32, float16, sq8, sq4 "
                         "or another compact codec");
   }
-  Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
+  quantizers::check_codec(params.codec, dim, metric, params.transform);
   if (params.refine == RefineKind::kSq8) {
     throw ArgumentError("refine is sq8, which an HNSW index does not take; wanted none, float16 or "
                         "float32");
   }
-  const bool finer = params.refine == RefineKind::kNone || kind >= CodecKind::kSq8 ||
+  const bool finer = params.refine == RefineKind::kNone || params.transform.has_value() ||
+                     kind >= CodecKind::kSq8 ||
                      (kind == CodecKind::kFloat16 && params.refine == RefineKind::kFloat32);
   if (!finer) {
     throw ArgumentError(std::string("refine is ") + name(params.refine) +
@@ -142,7 +144,7 @@ void HnswIndex::Impl::renumbered() {
 }
 
 HnswIndex::HnswIndex(std::size_t dim, Metric metric, HnswParams params)
-    : impl_(std::make_unique<Impl>(dim, metric, params)) {}
+    : impl_(std::make_unique<Impl>(dim, metric, std::move(params))) {}
 HnswIndex::HnswIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HnswIndex::~HnswIndex() = default;
 HnswIndex::HnswIndex(HnswIndex&&) noexcept = default;

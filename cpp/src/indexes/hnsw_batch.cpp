@@ -16,6 +16,7 @@
 #include "indexes/hnsw_meet.h"
 #include "indexes/hnsw_partition.h"
 #include "indexes/hnsw_select.h"
+#include "quantizers/transformed.h"
 
 namespace vicinal::indexes {
 namespace {
@@ -337,9 +338,10 @@ bool build_at_once(HnswIndex::Impl& index, Snapshot& at, const Codec& codec, std
                    std::uint32_t towers, bool yield, const RunOptions& run) {
   State& state = *at.state;
   std::vector<Selector> selectors(workers(run));
-  const bool plain = codec.kind() <= CodecKind::kSq4;
+  const Codec& images = quantizers::inner_of(codec);
+  const bool plain = images.kind() <= CodecKind::kSq4;
   const auto by_distance =
-      codec.metric() == Metric::kL2 || !plain ? nullptr : codec.for_metric(Metric::kL2);
+      images.metric() == Metric::kL2 || !plain ? nullptr : images.for_metric(Metric::kL2);
   const Codec& split_codec = by_distance ? *by_distance : codec;
 
   std::uint32_t top = 0, entry = kNoRow;

@@ -167,7 +167,7 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
 
   if (!now.codec) {
-    now.codec = indexes::learn_codec(params.codec, rows, metric, unit(), run);
+    now.codec = indexes::learn_codec(params.codec, rows, metric, unit(), params.transform, run);
     now.build_codec = build_codec(now.codec);
   }
   const std::uint64_t first_slot = slots_used(before, params.links);

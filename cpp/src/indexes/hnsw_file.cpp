@@ -26,6 +26,9 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
   const Snapshot at = now.at ? *now.at : Snapshot{};
   std::uint64_t slots = 0;
   std::vector<SectionSource> sections;
+  Json::Object config;
+  const std::vector<quantizers::Learned> space = indexes::write_transform(params.transform, config);
+  indexes::write_learned(space, sections);
   std::vector<quantizers::Learned> learned;
   if (at.rows > 0) {
     const State& s = *at.state;
@@ -47,10 +50,9 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
       const auto& words = at.dead->words();
       sections.push_back({"removed", {{words.data(), (rows + 63) / 64 * 8}}});
     }
-    learned = now.codec->learned();
+    learned = quantizers::inner_of(*now.codec).learned();
     indexes::write_learned(learned, sections);
   }
-  Json::Object config;
   config["dim"] = static_cast<std::uint64_t>(dim);
   config["metric"] = name(metric);
   indexes::write_codec(params.codec, config);
@@ -65,7 +67,9 @@ void HnswIndex::Impl::save(const std::string& path, const std::string& metadata,
   config["removed"] = std::uint64_t{at.removed};
   config["next_id"] = static_cast<std::uint64_t>(next_id);
   if (at.entry != kNoRow) config["entry"] = std::uint64_t{at.entry};
-  indexes::save_file(path, "hnsw", config, metadata, sections, run);
+  const std::uint32_t version =
+      params.transform ? indexes::kTransformVersion : indexes::kPlainVersion;
+  indexes::save_file(path, "hnsw", config, metadata, sections, run, version);
 }
 
 namespace {
@@ -133,6 +137,7 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
   HnswParams params;
   params.codec = config.codec();
   params.refine = config.refine();
+  params.transform = indexes::read_transform(file, dim);
   params.links = static_cast<std::uint32_t>(config.number("links", 2, 512));
   params.build_ef = static_cast<std::uint32_t>(config.number("build_ef", 1, 0xFFFFFFFFu));
   params.seed = config.number("seed", 0, ~std::uint64_t{0});
@@ -154,8 +159,7 @@ std::unique_ptr<HnswIndex::Impl> HnswIndex::Impl::open(const std::string& path, 
   impl->next_id = static_cast<std::int64_t>(std::min<std::uint64_t>(next_id, INT64_MAX));
   if (at.rows == 0) return impl;
 
-  const auto codec = indexes::restore_codec(file, params.codec, dim, metric,
-                                            indexes::read_learned(file, params.codec, dim));
+  const auto codec = indexes::read_codec(file, params.codec, dim, metric, params.transform);
   const auto build = impl->build_codec(codec);
 
   // No product here can overflow: rows < 2^31, strides < 2^18.

@@ -8,6 +8,7 @@
 
 #include "indexes/hnsw_state.h"
 #include "indexes/hnsw_walk.h"
+#include "quantizers/transformed.h"
 #include "storage/container.h"
 #include "vicinal/hnsw.h"
 
@@ -43,11 +44,12 @@ struct HnswIndex::Impl {
                   std::shared_ptr<const quantizers::Codec> build_codec);
   bool unit() const noexcept { return metric == Metric::kCosine; }
   /// What compares stored rows with one another. Unit vectors are compared by L2, where that reads
-  /// the same rows: scalar codes then need not be decoded.
+  /// the same rows: scalar codes then need not be decoded. So are what a transform made of vectors.
   std::shared_ptr<const quantizers::Codec> build_codec(
       const std::shared_ptr<const quantizers::Codec>& codec) const {
-    const bool plain = codec->kind() <= CodecKind::kSq4;
-    return unit() && plain ? codec->for_metric(Metric::kL2) : codec;
+    if (codec->kind() > CodecKind::kSq4 || metric == Metric::kInnerProduct) return codec;
+    const auto inner = quantizers::inner_of(codec);
+    return unit() ? inner->for_metric(Metric::kL2) : inner;
   }
 
   // Ids. Call with `writer` held, shared or not.

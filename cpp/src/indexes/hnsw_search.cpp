@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -81,9 +82,18 @@ struct Found {
   std::int64_t id;
 };
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 bool nearer(const Found& a, const Found& b) {
   return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
 }
+
+/// A query, and its image if the codec stands behind a transform.
+struct Asked {
+  const float* query = nullptr;
+  const quantizers::QueryImages* images = nullptr;
+  std::size_t place = 0;
+};
 
 /// One call's plan and one thread's memory for it.
 class Searcher {
@@ -98,23 +108,16 @@ class Searcher {
         k_(std::min<std::size_t>(k, filter ? filter->count : at_.rows)),
         ef_(std::min<std::size_t>(std::max<std::size_t>(how.ef, k), at_.rows)),
         // Scores are squares, and so is twice 1 - cosine.
-        growth_(how.slack >= 0 ? (1 + how.slack) * (1 + how.slack) : 0.0f) {
-    // ef beyond the rows there are would only reserve memory. Scalar codes order their last
-    // candidates less surely the fewer bits they have.
-    const CodecKind kind = index.params.codec.kind;
-    const std::size_t wanted = how.rerank != 0           ? how.rerank
-                               : kind == CodecKind::kSq4 ? 4 * k + 16
-                               : kind < CodecKind::kSq4  ? 2 * k + 4
-                                                         : ef_;
-    rerank_ = std::clamp(wanted, k_, ef_);
+        growth_(how.slack >= 0 ? (1 + how.slack) * (1 + how.slack) : 0.0f),
+        rerank_all_(how.rerank != 0) {
+    // ef beyond the rows there are would only reserve memory.
+    rerank_ = std::clamp(how.rerank != 0 ? how.rerank : ef_, k_, ef_);
   }
 
   /// Where other queries are answered at the same time: after begin(), reach() and compare() in
   /// turns until compare() returns false; then end(). Without a filter only.
-  void begin(const float* query, std::uint32_t without) {
-    query_ = query;
-    without_ = without;
-    codec_.prepare(query, Precision::kFast, walk_.query);
+  void begin(const Asked& asked, std::uint32_t without) {
+    ask(asked, without);
     open(ef_);
     if (growth_ > 0) {
       const float lift = walk_.query.shift() + (index_.unit() ? 1.0f : 0.0f);
@@ -128,15 +131,11 @@ class Searcher {
     finish(ids, distances, k);
   }
 
-  void answer_filtered(const float* query, std::uint32_t without, std::int64_t* ids,
+  void answer_filtered(const Asked& asked, std::uint32_t without, std::int64_t* ids,
                        float* distances, std::size_t k) {
-    query_ = query;
-    without_ = without;
     rows_.clear();
-    if (k_ > 0) {
-      codec_.prepare(query, Precision::kFast, walk_.query);
-      filtered();
-    }
+    ask(asked, without);
+    if (k_ > 0) filtered();
     finish(ids, distances, k);
   }
 
@@ -144,6 +143,21 @@ class Searcher {
   std::uint64_t scanned = 0;
 
  private:
+  void ask(const Asked& asked, std::uint32_t without) {
+    asked_ = asked;
+    without_ = without;
+    prepare(Precision::kFast, walk_.query);
+  }
+
+  /// The query for the codes.
+  void prepare(Precision precision, quantizers::Query& out) const {
+    if (asked_.images != nullptr) {
+      asked_.images->prepare(asked_.place, precision, out);
+    } else {
+      codec_.prepare(asked_.query, precision, out);
+    }
+  }
+
   void open(std::size_t ef) {
     indexes::EntryPoint start = indexes::descend(at_, 0, walk_);
     if (start.row == without_ && at_.entry != kNoRow) {  // from farther off, then
@@ -227,7 +241,7 @@ class Searcher {
       distances[i] = found_[i].distance;
     }
     std::fill(ids + n, ids + k, kNoId);
-    std::fill(distances + n, distances + k, std::numeric_limits<float>::infinity());
+    std::fill(distances + n, distances + k, kInfinity);
   }
 
   /// Candidates to answers: the last comparison is made with the finest rows kept.
@@ -236,17 +250,21 @@ class Searcher {
     if (!rows_.empty() && (index_.refine || codec_.has_fast())) {
       rows_.resize(std::min(rows_.size(), rerank_));
       scores_.resize(rows_.size());
-      const Codec& fine = index_.refine ? *index_.refine : codec_;
       const Buffer& store = index_.refine ? at_.state->refine : at_.state->codes;
-      fine.prepare(query_, Precision::kExact, walk_.refined);
-      walk_.refined.score_ids(store.data(), rows_.data(), rows_.size(), scores_.data());
+      if (index_.refine) {
+        index_.refine->prepare(asked_.query, Precision::kExact, walk_.refined);
+      } else {
+        prepare(Precision::kExact, walk_.refined);
+      }
+      rows_.resize(walk_.reranker.compare(walk_.refined, store.data(), rows_, k_,
+                                            rerank_all_, scores_));
       shift = walk_.refined.shift();
       reranked += rows_.size();
     }
     found_.clear();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       float distance = scores_[i] + shift;
-      if (!(distance < std::numeric_limits<float>::infinity())) continue;
+      if (!(distance < kInfinity)) continue;
       if (index_.unit()) distance = std::max(0.0f, 1.0f + distance);
       found_.push_back({distance, at_.state->id(rows_[i])});
     }
@@ -264,8 +282,9 @@ class Searcher {
   const std::size_t k_;
   const std::size_t ef_;
   const float growth_;
+  const bool rerank_all_;
   std::size_t rerank_;
-  const float* query_ = nullptr;
+  Asked asked_;
   std::uint32_t without_ = kNoRow;
   std::vector<std::uint32_t>& rows_ = walk_.rows;
   std::vector<float>& scores_ = walk_.row_scores;
@@ -277,6 +296,10 @@ class Searcher {
 /// to 1.25 times as many queries on sift-photo-200k, 1.10 to 1.14 on wordnet-minilm-384, 1.00 to
 /// 1.04 on mnist-784, whose long rows are bound by bandwidth. 3, 4 and 8 were no better than 2.
 constexpr std::size_t kLanes = 2;
+
+/// Queries that are transformed together: enough to pay for reading the matrix.
+constexpr std::size_t kMostImages = 128;
+constexpr std::size_t kImageFloats = std::size_t{1} << 16;
 
 struct Lane {
   Lane(const HnswIndex::Impl& index, const HnswIndex::Impl::View& view, const Filter* filter,
@@ -290,15 +313,16 @@ struct Lane {
 using Lanes = std::array<std::optional<Lane>, kLanes>;
 
 /// Answers do not depend on what shares the lanes.
-template <class Floats, class Without>
+template <class AskedOf, class Without>
 void answer_together(Lanes& lanes, std::size_t count, std::size_t begin, std::size_t end,
-                     const Floats& floats, const Without& without, MatrixView<std::int64_t> ids,
+                     const AskedOf& asked, const Without& without, MatrixView<std::int64_t> ids,
                      MatrixView<float> distances) {
   std::array<Lane*, kLanes> walking{};
   std::size_t next = begin;
+  count = std::min(count, end - begin);
   const auto start = [&](Lane& lane) {
     lane.query = next++;
-    lane.searcher.begin(floats(lane.query, *lane.walk), without(lane.query));
+    lane.searcher.begin(asked(lane.query, *lane.walk), without(lane.query));
   };
   for (std::size_t i = 0; i < count; ++i) {
     walking[i] = &*lanes[i];
@@ -348,7 +372,7 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   const View now = view();
   if (!now.at || now.at->live() == 0) {
     std::fill_n(ids.data(), ids.rows() * k, kNoId);
-    std::fill_n(distances.data(), ids.rows() * k, std::numeric_limits<float>::infinity());
+    std::fill_n(distances.data(), ids.rows() * k, kInfinity);
     return;
   }
   Filter filter;
@@ -371,21 +395,43 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
     for (std::size_t i = 0; i < count; ++i) {
       lanes[i].emplace(*this, now, filtered ? &filter : nullptr, how, k);
     }
-    const auto floats = [&](std::size_t q, Walk& walk) {
-      if (plain != nullptr) return plain + q * dim;
-      if (walk.floats.size() < dim) walk.floats.resize(dim);
-      read_rows(queries, q, q + 1, walk.floats.data(), dim);
-      if (unit()) normalize_rows(walk.floats.data(), 1, dim, dim);
-      return static_cast<const float*>(walk.floats.data());
-    };
-    if (filtered) {
-      for (std::size_t q = begin; q < end; ++q) {
+    const auto answer = [&](std::size_t first, std::size_t last, const auto& asked) {
+      if (!filtered) {
+        answer_together(lanes, count, first, last, asked, without, ids, distances);
+        return;
+      }
+      for (std::size_t q = first; q < last; ++q) {
         Lane& lane = *lanes[0];
-        lane.searcher.answer_filtered(floats(q, *lane.walk), without(q), ids.row(q),
+        lane.searcher.answer_filtered(asked(q, *lane.walk), without(q), ids.row(q),
                                       distances.row(q), k);
       }
+    };
+    if (quantizers::transform_of(*now.codec) == nullptr) {
+      answer(begin, end, [&](std::size_t q, Walk& walk) -> Asked {
+        if (plain != nullptr) return {plain + q * dim};
+        if (walk.floats.size() < dim) walk.floats.resize(dim);
+        read_rows(queries, q, q + 1, walk.floats.data(), dim);
+        if (unit()) normalize_rows(walk.floats.data(), 1, dim, dim);
+        return {walk.floats.data()};
+      });
     } else {
-      answer_together(lanes, count, begin, end, floats, without, ids, distances);
+      quantizers::QueryImages images(*now.codec);
+      std::vector<float> floats;
+      const std::size_t together = std::clamp<std::size_t>(kImageFloats / dim, 8, kMostImages);
+      for (std::size_t first = begin; first < end; first += together) {
+        const std::size_t last = std::min(end, first + together);
+        const float* rows = plain != nullptr ? plain + first * dim : nullptr;
+        if (rows == nullptr) {
+          floats.resize((last - first) * dim);
+          read_rows(queries, first, last, floats.data(), dim);
+          if (unit()) normalize_rows(floats.data(), last - first, dim, dim);
+          rows = floats.data();
+        }
+        images.map(rows, last - first);
+        answer(first, last, [&](std::size_t q, Walk&) -> Asked {
+          return {rows + (q - first) * dim, &images, q - first};
+        });
+      }
     }
     if (stats == nullptr) return;
     const std::lock_guard<std::mutex> lock(stats_mutex);

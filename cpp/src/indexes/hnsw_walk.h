@@ -7,6 +7,7 @@
 
 #include "indexes/hnsw_state.h"
 #include "indexes/pool.h"
+#include "indexes/rerank.h"
 #include "indexes/visited.h"
 #include "quantizers/codec.h"
 
@@ -27,6 +28,7 @@ struct Walk {
   float lift = 0.0f;                ///< what makes a score a distance, from 0 upwards
   std::vector<std::uint32_t> rows;  ///< what the walk found, for the last comparison
   std::vector<float> row_scores;
+  Reranker reranker;
   std::vector<float> floats;        ///< one query, converted
   std::uint64_t hops = 0;
   std::uint64_t distances = 0;

@@ -5,8 +5,10 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "indexes/ivf_impl.h"
+#include "quantizers/transformed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -33,7 +35,7 @@ bool finer(RefineKind refine, CodecKind codec) {
   return false;
 }
 
-IvfParams checked(std::size_t dim, IvfParams params) {
+IvfParams checked(std::size_t dim, Metric metric, IvfParams params) {
   if (dim == 0 || dim > kMaxDim) {
     throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
                         std::to_string(kMaxDim));
@@ -44,8 +46,9 @@ IvfParams checked(std::size_t dim, IvfParams params) {
                         ", which an IVF index does not take; wanted float32, float16, sq8, sq4 or "
                         "another compact codec");
   }
-  Codec::learns(params.codec, dim);  // refuses what this dimension does not allow
-  if (!finer(params.refine, kind)) {
+  const Metric by = params.residual ? Metric::kInnerProduct : metric;
+  quantizers::check_codec(params.codec, dim, by, params.transform);
+  if (!params.transform && !finer(params.refine, kind)) {
     throw ArgumentError(std::string("refine is ") + name(params.refine) +
                         ", which is no finer than the codec " + name(kind));
   }
@@ -68,7 +71,7 @@ IvfParams checked(std::size_t dim, IvfParams params) {
 IvfIndex::Impl::Impl(std::size_t dim_, Metric metric_, IvfParams params_)
     : dim(dim_),
       metric(metric_),
-      params(checked(dim_, params_)),
+      params(checked(dim_, metric_, std::move(params_))),
       view_(std::make_shared<const Snapshot>()) {}
 
 IvfIndex::Impl::View IvfIndex::Impl::view() const {
@@ -302,7 +305,7 @@ void IvfIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
 }
 
 IvfIndex::IvfIndex(std::size_t dim, Metric metric, IvfParams params)
-    : impl_(std::make_unique<Impl>(dim, metric, params)) {}
+    : impl_(std::make_unique<Impl>(dim, metric, std::move(params))) {}
 IvfIndex::IvfIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 IvfIndex::~IvfIndex() = default;
 IvfIndex::IvfIndex(IvfIndex&&) noexcept = default;

@@ -5,6 +5,7 @@
 #include "indexes/config.h"
 #include "indexes/file.h"
 #include "indexes/ivf_impl.h"
+#include "quantizers/transformed.h"
 #include "storage/container.h"
 #include "vicinal/errors.h"
 
@@ -59,11 +60,14 @@ void IvfIndex::Impl::save(const std::string& path, const std::string& metadata,
   const std::uint64_t rows = now->rows;
   const std::uint64_t entries = now->entries();
   std::vector<SectionSource> sections;
+  Json::Object config;
+  const std::vector<quantizers::Learned> space = indexes::write_transform(params.transform, config);
+  indexes::write_learned(space, sections);
   std::vector<quantizers::Learned> learned;
   std::vector<std::uint32_t> sizes;
   if (now->model) {
     const Model& model = *now->model;
-    learned = model.codec->learned();
+    learned = quantizers::inner_of(*model.codec).learned();
     if (model.refine) {
       for (auto& array : model.refine->learned()) {
         learned.push_back({kRefinePrefix + array.name, std::move(array.values)});
@@ -99,7 +103,6 @@ void IvfIndex::Impl::save(const std::string& path, const std::string& metadata,
       }
     }
   }
-  Json::Object config;
   config["dim"] = static_cast<std::uint64_t>(dim);
   config["metric"] = name(metric);
   indexes::write_codec(params.codec, config);
@@ -115,7 +118,9 @@ void IvfIndex::Impl::save(const std::string& path, const std::string& metadata,
   config["rows"] = rows;
   config["removed"] = std::uint64_t{now->removed};
   config["next_id"] = now->next_id;
-  indexes::save_file(path, "ivf", config, metadata, sections, run);
+  const std::uint32_t version =
+      params.transform ? indexes::kTransformVersion : indexes::kPlainVersion;
+  indexes::save_file(path, "ivf", config, metadata, sections, run, version);
 }
 
 std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, OpenMode mode) {
@@ -126,6 +131,7 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   IvfParams params;
   params.codec = config.codec();
   params.refine = config.refine();
+  params.transform = indexes::read_transform(file, width);
   params.lists = static_cast<std::uint32_t>(config.number("lists", 0, kNoRow - 1));
   params.residual = config.number("residual", 0, 1) == 1;
   params.soar = config.number("soar", 0, 1) == 1;
@@ -163,13 +169,11 @@ std::unique_ptr<IvfIndex::Impl> IvfIndex::Impl::open(const std::string& path, Op
   file.verify("list_centroids");
   model->centroids = file.section("list_centroids", std::uint64_t{lists} * model->exact->stride());
   check_centroids(file, *model);
-  model->codec = indexes::restore_codec(file, params.codec, width,
-                                        params.residual ? Metric::kInnerProduct : rank,
-                                        indexes::read_learned(file, params.codec, width));
+  model->codec = indexes::read_codec(file, params.codec, width, impl->code_metric(),
+                                     impl->code_transform());
   if (params.refine != RefineKind::kNone) {
     const CodecSpec fine = indexes::stored_as(params.refine);
-    model->refine = indexes::restore_codec(file, fine, width, rank,
-                                           indexes::read_learned(file, fine, width, kRefinePrefix));
+    model->refine = indexes::read_codec(file, fine, width, rank, {}, kRefinePrefix);
   }
   impl->complete(*model);
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ struct IvfIndex::Impl {
   Impl(std::size_t dim, Metric metric, IvfParams params);
 
   bool unit() const noexcept { return metric == Metric::kCosine; }
+  /// Whether codes know less of rows than a codec of this kind usually does.
+  bool loses_dimensions() const noexcept {
+    return params.transform && params.transform->out() < dim;
+  }
   View view() const;
 
   void train(const VectorsView& sample, const RunOptions& run);
@@ -55,6 +60,11 @@ struct IvfIndex::Impl {
   /// What follows from centroids and codec: the rest of a model.
   void complete(Model& model) const;
   std::unique_ptr<Model> blank(std::uint32_t lists) const;
+  /// What codes compare by, and what stands before them: residuals are differences.
+  Metric code_metric() const noexcept {
+    return params.residual ? Metric::kInnerProduct : metric;
+  }
+  std::optional<Transform> code_transform() const;
 
   // ivf_change.cpp
   struct Labels;

@@ -71,7 +71,11 @@ IvfCall::IvfCall(const IvfIndex::Impl& index, const IvfSearch& how, const Vector
   // Without a last comparison, more than k are kept where equal scores may go to either id.
   std::size_t depth = view_->numbered() ? want_ : 2 * want_ + 4;
   if (model().refine) {
-    depth = how.candidates != 0 ? how.candidates : usual_depth(index.params.codec, want_);
+    all_candidates_ = how.candidates != 0;
+    depth = how.candidates != 0 ? how.candidates
+            : index.loses_dimensions()
+                ? 10 * want_
+                : usual_depth(index.params.codec, want_);
   }
   depth_ = std::clamp(depth, want_, count_);
   twice_ = index.params.soar && model().lists > 1;
@@ -300,6 +304,12 @@ bool IvfFinish::answer(const IvfCall& call, std::size_t q, const float* query,
     hits_.erase(std::unique(hits_.begin(), hits_.end(), same), hits_.end());
     std::sort(hits_.begin(), hits_.end(), vicinal::nearer);
   }
+  const IvfModel& model = call.model();
+  const bool again = model.refine && !hits_.empty() &&
+                     (whatever_there_is || std::min(hits_.size(), call.depth()) >= call.want());
+  if (again && !call.all_candidates() && !call.twice()) {
+    std::sort(hits_.begin(), hits_.end(), vicinal::nearer);
+  }
   hits_.resize(std::min(hits_.size(), call.depth()));
   rows_.clear();
   scores_.clear();
@@ -307,10 +317,10 @@ bool IvfFinish::answer(const IvfCall& call, std::size_t q, const float* query,
     rows_.push_back(hit.row);
     scores_.push_back(hit.distance);
   }
-  const IvfModel& model = call.model();
-  if (model.refine && !rows_.empty() && (whatever_there_is || rows_.size() >= call.want())) {
+  if (again) {
     model.refine->prepare(query, quantizers::Precision::kExact, refine_);
-    refine_.score_ids(at.store->refine.data(), rows_.data(), rows_.size(), scores_.data());
+    rows_.resize(reranker_.compare(refine_, at.store->refine.data(), rows_, call.want(),
+                                    call.all_candidates(), scores_));
     reranked += rows_.size();
     const float shift = refine_.shift();
     for (float& score : scores_) score += shift;

@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/topk.h"
 #include "indexes/ivf_impl.h"
+#include "indexes/rerank.h"
 #include "kernels/table.h"
 #include "vicinal/view.h"
 
@@ -50,7 +51,8 @@ class IvfCall {
   std::size_t probes() const noexcept { return probes_; }
   float cut() const noexcept { return cut_; }
   std::size_t want() const noexcept { return want_; }    ///< answers: k, or all there are
-  std::size_t depth() const noexcept { return depth_; }  ///< candidates compared at last
+  std::size_t depth() const noexcept { return depth_; }  ///< candidates compared at last, at most
+  bool all_candidates() const noexcept { return all_candidates_; }  ///< and none is left out
   /// Entries kept: a row may be met in both of its lists.
   std::size_t keep() const noexcept { return keep_; }
   bool twice() const noexcept { return twice_; }
@@ -83,6 +85,7 @@ class IvfCall {
   std::size_t depth_ = 0;
   std::size_t keep_ = 0;
   bool twice_ = false;
+  bool all_candidates_ = false;
 };
 
 /// A list that a query looks into.
@@ -184,6 +187,7 @@ class IvfFinish {
   std::vector<float> scores_;
   std::vector<Found> found_;
   quantizers::Query refine_;
+  Reranker reranker_;
 };
 
 /// One query after another, each list by list, nearest first.

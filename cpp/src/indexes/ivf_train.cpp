@@ -6,6 +6,7 @@
 
 #include "base/rows_reader.h"
 #include "indexes/ivf_impl.h"
+#include "quantizers/transformed.h"
 #include "vicinal/cluster.h"
 #include "vicinal/errors.h"
 
@@ -50,6 +51,11 @@ std::unique_ptr<IvfIndex::Impl::Model> IvfIndex::Impl::blank(std::uint32_t lists
   const Metric rank = metric == Metric::kL2 ? Metric::kL2 : Metric::kInnerProduct;
   model->exact = Codec::restore(CodecKind::kFloat32, dim, rank, {});
   return model;
+}
+
+std::optional<Transform> IvfIndex::Impl::code_transform() const {
+  if (!params.transform || !params.residual) return params.transform;
+  return quantizers::without_offset(*params.transform);
 }
 
 void IvfIndex::Impl::complete(Model& model) const {
@@ -112,8 +118,8 @@ std::shared_ptr<const IvfIndex::Impl::Model> IvfIndex::Impl::learn(const Vectors
     float* to = sample.data() + i * dim;
     for (std::size_t d = 0; d < dim; ++d) to[d] = params.residual ? row[d] - centroid[d] : row[d];
   }
-  model->codec = Codec::train(params.codec, dim, params.residual ? Metric::kInnerProduct : metric,
-                              {sample.data(), taught, dim}, run);
+  model->codec = quantizers::train_codec(params.codec, code_metric(), {sample.data(), taught, dim},
+                                         code_transform(), run);
   complete(*model);
   return model;
 }

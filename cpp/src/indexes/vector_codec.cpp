@@ -45,7 +45,7 @@ VectorCodec VectorCodec::train(const CodecSpec& spec, Metric metric, const Vecto
   quantizers::Codec::learns(spec, vectors.cols);  // refuses what this dimension does not allow
   const bool unit = metric == Metric::kCosine;
   check_rows(vectors, "vectors", unit, run);
-  return VectorCodec(indexes::learn_codec(spec, vectors, metric, unit, run));
+  return VectorCodec(indexes::learn_codec(spec, vectors, metric, unit, {}, run));
 }
 
 const CodecSpec& VectorCodec::spec() const noexcept { return codec_->spec(); }

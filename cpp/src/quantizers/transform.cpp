@@ -10,83 +10,77 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/rows_reader.h"
+#include "kernels/matrix.h"
 #include "kernels/table.h"
+#include "quantizers/codec.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
 namespace quantizers {
 namespace {
 
-constexpr std::size_t kLineFloats = 16;
-// Rows of the matrix that stay in the first cache while kTogether inputs pass by.
-constexpr std::size_t kTileBytes = std::size_t{16} << 10;
-constexpr std::size_t kTogether = 8;
-
-constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t kTogether = 24;  // inputs that share one reading of a panel
 
 }  // namespace
 
-PaddedMatrix::PaddedMatrix(std::size_t rows, std::size_t cols)
-    : rows_(rows),
-      cols_(cols),
-      stride_(round_up(cols, kLineFloats)),
-      data_(Buffer::allocate(rows * stride_ * sizeof(float))) {}
-
-PaddedMatrix::PaddedMatrix(MatrixView<const float> values)
-    : PaddedMatrix(values.rows(), values.cols()) {
-  auto* to = reinterpret_cast<float*>(data_.mutable_data());
-  for (std::size_t r = 0; r < rows_; ++r) {
-    std::memcpy(to + r * stride_, values.row(r), cols_ * sizeof(float));
+PanelMatrix::PanelMatrix(MatrixView<const float> values)
+    : table_(&kernels::active()), rows_(values.rows()), cols_(values.cols()) {
+  const std::size_t width = panel_rows();
+  const std::size_t panels = (rows_ + width - 1) / width;
+  panels_ = Buffer::allocate(panels * width * cols_ * sizeof(float));
+  auto* to = reinterpret_cast<float*>(panels_.mutable_data());
+  for (std::size_t r = 0; r < rows_; r += width, to += width * cols_) {
+    table_->tile->pack(values.row(r), cols_, std::min(width, rows_ - r), cols_, to);
   }
 }
 
-const float* PaddedMatrix::row(std::size_t r) const noexcept {
-  return reinterpret_cast<const float*>(data_.data()) + r * stride_;
-}
+std::size_t PanelMatrix::panel_rows() const noexcept { return table_->tile->queries; }
 
-PaddedMatrix PaddedMatrix::transposed() const {
-  PaddedMatrix out(cols_, rows_);
-  auto* to = reinterpret_cast<float*>(out.data_.mutable_data());
+PanelMatrix PanelMatrix::transposed() const {
+  const std::vector<float> own = values();
+  std::vector<float> turned(own.size());
   for (std::size_t r = 0; r < rows_; ++r) {
-    for (std::size_t c = 0; c < cols_; ++c) to[c * out.stride_ + r] = row(r)[c];
+    for (std::size_t c = 0; c < cols_; ++c) turned[c * rows_ + r] = own[r * cols_ + c];
   }
-  return out;
+  return PanelMatrix({turned.data(), cols_, rows_});
 }
 
-std::vector<float> PaddedMatrix::values() const {
+std::vector<float> PanelMatrix::values() const {
   std::vector<float> out(rows_ * cols_);
-  for (std::size_t r = 0; r < rows_; ++r) std::copy_n(row(r), cols_, out.data() + r * cols_);
+  const std::size_t width = panel_rows();
+  const auto* panels = reinterpret_cast<const float*>(panels_.data());
+  for (std::size_t r = 0; r < rows_; ++r) {
+    const float* from = panels + r / width * width * cols_ + r % width;
+    for (std::size_t c = 0; c < cols_; ++c) out[r * cols_ + c] = from[c * width];
+  }
   return out;
 }
 
-void PaddedMatrix::multiply(const float* in, std::size_t in_stride, std::size_t n,
-                            const float* offset, float* out, std::size_t out_stride) const {
-  const auto score = kernels::active()
-                         .row(kernels::RowType::kF32)
-                         .block[static_cast<std::size_t>(kernels::Rank::kIp)];
-  const std::size_t row_bytes = stride_ * sizeof(float);
-  const std::size_t tile = std::max<std::size_t>(1, kTileBytes / row_bytes);
-  // Fresh and so zero beyond the columns, as a query must be.
-  Buffer scratch = Buffer::allocate(std::min(n, kTogether) * row_bytes);
-  auto* inputs = reinterpret_cast<float*>(scratch.mutable_data());
+void PanelMatrix::multiply(const float* in, std::size_t in_stride, std::size_t n,
+                           const float* offset, float* out, std::size_t out_stride) const {
+  thread_local Scratch<float> scratch;
+  const std::size_t width = panel_rows();
+  alignas(64) float products[kTogether * kernels::kMaxTileQueries];
   for (std::size_t first = 0; first < n; first += kTogether) {
     const std::size_t count = std::min(kTogether, n - first);
-    for (std::size_t j = 0; j < count; ++j) {
-      const float* from = in + (first + j) * in_stride;
-      float* to = inputs + j * stride_;
-      if (offset == nullptr) {
-        std::memcpy(to, from, cols_ * sizeof(float));
-      } else {
-        for (std::size_t c = 0; c < cols_; ++c) to[c] = from[c] - offset[c];
-      }
-    }
-    for (std::size_t r = 0; r < rows_; r += tile) {
-      const std::size_t height = std::min(tile, rows_ - r);
-      const auto* rows = reinterpret_cast<const std::byte*>(row(r));
+    const float* inputs = in + first * in_stride;
+    std::size_t stride = in_stride;
+    if (offset != nullptr) {
+      float* moved = scratch.get(kTogether * cols_);
       for (std::size_t j = 0; j < count; ++j) {
-        float* to = out + (first + j) * out_stride + r;
-        score(inputs + j * stride_, rows, row_bytes, height, cols_, to);
-        for (std::size_t i = 0; i < height; ++i) to[i] = -to[i];  // scores are negative products
+        for (std::size_t c = 0; c < cols_; ++c) {
+          moved[j * cols_ + c] = inputs[j * in_stride + c] - offset[c];
+        }
+      }
+      inputs = moved;
+      stride = cols_;
+    }
+    const auto* panel = reinterpret_cast<const float*>(panels_.data());
+    for (std::size_t r = 0; r < rows_; r += width, panel += width * cols_) {
+      table_->matrix->products(panel, inputs, stride, count, cols_, products);
+      const std::size_t height = std::min(width, rows_ - r);
+      for (std::size_t j = 0; j < count; ++j) {
+        std::copy_n(products + j * width, height, out + (first + j) * out_stride + r);
       }
     }
   }
@@ -103,36 +97,48 @@ bool all_finite(const float* values, std::size_t n) noexcept {
 namespace {
 
 using quantizers::all_finite;
-using quantizers::PaddedMatrix;
+using quantizers::PanelMatrix;
 
 constexpr std::size_t kPieceRows = 64;  // rows of a piece of parallel work
 
-double squares(const float* x, const float* minus, std::size_t n) {
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double d = minus == nullptr ? x[i] : static_cast<double>(x[i]) - minus[i];
-    sum += d * d;
+/// Eight sums, so that compilers may use vectors without reordering what is written here.
+template <class Term>
+double summed(std::size_t n, const Term& term) {
+  constexpr std::size_t kLanes = 8;
+  double sums[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += term(i + lane);
   }
-  return sum;
+  for (; i < n; ++i) sums[0] += term(i);
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-std::vector<double> times(const PaddedMatrix& m, const std::vector<double>& x) {
-  std::vector<double> out(m.rows());
-  for (std::size_t r = 0; r < m.rows(); ++r) {
-    for (std::size_t c = 0; c < m.cols(); ++c) out[r] += m.row(r)[c] * x[c];
+double squares(const float* x, const float* minus, std::size_t n) {
+  return summed(n, [x, minus](std::size_t i) {
+    const double d = minus == nullptr ? x[i] : static_cast<double>(x[i]) - minus[i];
+    return d * d;
+  });
+}
+
+std::vector<double> times(const std::vector<float>& matrix, const std::vector<double>& x) {
+  std::vector<double> out(matrix.size() / x.size());
+  for (std::size_t r = 0; r < out.size(); ++r) {
+    for (std::size_t c = 0; c < x.size(); ++c) out[r] += matrix[r * x.size() + c] * x[c];
   }
   return out;
 }
 
 // Whether second * first is the identity, tried on random vectors: quick also where the product of
 // the two would not be (Freivalds, 1977).
-bool undoes(const PaddedMatrix& second, const PaddedMatrix& first) {
+bool undoes(const PanelMatrix& second, const PanelMatrix& first) {
   constexpr std::uint64_t kProbes = 4;
   constexpr double kTolerance = 1e-4;  // of the length
+  const std::vector<float> before = first.values(), after = second.values();
   for (std::uint64_t probe = 0; probe < kProbes; ++probe) {
     std::vector<double> x(first.cols());
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = random_unit(0, probe, i) - 0.5;
-    const std::vector<double> y = times(second, times(first, x));
+    const std::vector<double> y = times(after, times(before, x));
     double length = 0, error = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
       length += x[i] * x[i];
@@ -209,24 +215,33 @@ std::size_t Transform::Impl::map_data(const float* rows, std::size_t in_stride, 
   return n;
 }
 
-bool Transform::Impl::map_query(const float* from, Metric metric, float* to, float* shift) const {
+std::size_t Transform::Impl::map_queries(const float* from, std::size_t n, Metric metric, float* to,
+                                         float* shifts) const {
   const bool l2 = metric == Metric::kL2;
   if (fast) {
-    fast->apply(from, to);
+    for (std::size_t r = 0; r < n; ++r) fast->apply(from + r * in, to + r * out);
   } else {
-    query->multiply(from, in, 1, l2 ? shift_by() : nullptr, to, out);
+    query->multiply(from, in, n, l2 ? shift_by() : nullptr, to, out);
   }
-  double sum = 0;
-  if (!l2) {
-    for (std::size_t i = 0; i < offset.size(); ++i) {
-      sum -= static_cast<double>(from[i]) * offset[i];
+  for (std::size_t r = 0; r < n; ++r, from += in, to += out) {
+    double sum = 0;
+    if (!l2) {
+      const float* o = offset.data();
+      sum = -summed(offset.size(), [from, o](std::size_t i) {
+        return static_cast<double>(from[i]) * static_cast<double>(o[i]);
+      });
+    } else if (!identity) {
+      // What lies outside the rows of B is as far from every stored row.
+      sum = std::max(0.0, squares(from, shift_by(), in) - squares(to, nullptr, out));
     }
-  } else if (!identity) {
-    // What lies outside the rows of B is as far from every stored row.
-    sum = std::max(0.0, squares(from, shift_by(), in) - squares(to, nullptr, out));
+    shifts[r] = static_cast<float>(sum);
+    if (!all_finite(to, out) || !std::isfinite(shifts[r])) return r;
   }
-  *shift = static_cast<float>(sum);
-  return all_finite(to, out) && std::isfinite(*shift);
+  return n;
+}
+
+bool Transform::Impl::map_query(const float* from, Metric metric, float* to, float* shift) const {
+  return map_queries(from, 1, metric, to, shift) == 1;
 }
 
 void Transform::Impl::map_back(const float* rows, std::size_t in_stride, std::size_t n, float* to,
@@ -267,9 +282,9 @@ Transform::Transform(MatrixView<const float> data, MatrixView<const float> query
   auto impl = std::make_shared<Impl>();
   impl->in = in;
   impl->out = out;
-  impl->data = std::make_shared<const PaddedMatrix>(data);
+  impl->data = std::make_shared<const PanelMatrix>(data);
   const bool same = !given || std::equal(query.data(), query.data() + out * in, data.data());
-  impl->query = same ? impl->data : std::make_shared<const PaddedMatrix>(query);
+  impl->query = same ? impl->data : std::make_shared<const PanelMatrix>(query);
   impl->back = impl->query->transposed();
   if (std::any_of(offset.begin(), offset.end(), [](float x) { return x != 0; })) {
     impl->offset = offset;

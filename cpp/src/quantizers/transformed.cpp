@@ -45,6 +45,10 @@ std::uint64_t seed_of(const std::vector<float>& values) {
   return seed;
 }
 
+[[noreturn]] void refuse_query() {
+  throw ArgumentError("queries: a query is too large: after the transform float32 cannot hold it");
+}
+
 class TransformedCodec final : public Codec {
  public:
   TransformedCodec(const Transform& transform, std::shared_ptr<const Codec> inner, Metric metric)
@@ -55,20 +59,14 @@ class TransformedCodec final : public Codec {
   }
 
   const Transform& transform() const noexcept { return transform_; }
-  const Codec& inner() const noexcept { return *inner_; }
+  const std::shared_ptr<const Codec>& inner() const noexcept { return inner_; }
 
   bool reconstructs() const noexcept override { return inner_->reconstructs(); }
   bool has_fast() const noexcept override { return inner_->has_fast(); }
 
   std::vector<Learned> learned() const override {
     std::vector<Learned> out = inner_->learned();
-    if (transform_.fast()) {
-      out.push_back({kRotation, seed_values(transform_.seed())});
-      return out;
-    }
-    out.push_back({kData, transform_.data_matrix()});
-    out.push_back({kQuery, transform_.query_matrix()});
-    out.push_back({kOffset, transform_.offset()});
+    for (Learned& array : arrays_of(transform_)) out.push_back(std::move(array));
     return out;
   }
 
@@ -105,10 +103,9 @@ class TransformedCodec final : public Codec {
 
   // Codecs copy the query they prepare, so that its image may go once they have.
   void prepare(const float* query, Precision precision, Query& out) const override {
-    float shift = 0;
-    const std::vector<float> image = image_of(query, &shift);
-    inner_->prepare(image.data(), precision, out);
-    out.add_shift(shift);
+    QueryImages images(*this);
+    images.map(query, 1);
+    images.prepare(0, precision, out);
   }
 
   void prepare_row(const std::byte* row, Query& out) const override {
@@ -145,15 +142,20 @@ class TransformedCodec final : public Codec {
     inner_->prepare_blocks(image.data(), out);
     out.add_shift(shift);
   }
+  bool has_bounds() const noexcept override { return inner_->has_bounds(); }
+  bool prepare_bounds(const float* query, BlockQuery& out) const override {
+    float shift = 0;
+    const std::vector<float> image = image_of(query, &shift);
+    if (!inner_->prepare_bounds(image.data(), out)) return false;
+    out.add_shift(shift);
+    return true;
+  }
 
  private:
   std::vector<float> image_of(const float* query, float* shift) const {
     const Transform::Impl& map = transform_.impl();
     std::vector<float> image(map.out);
-    if (!map.map_query(query, metric(), image.data(), shift)) {
-      throw ArgumentError(
-          "queries: a query is too large: after the transform float32 cannot hold it");
-    }
+    if (!map.map_query(query, metric(), image.data(), shift)) refuse_query();
     return image;
   }
 
@@ -161,42 +163,16 @@ class TransformedCodec final : public Codec {
   std::shared_ptr<const Codec> inner_;
 };
 
-const Learned* find_array(const std::vector<Learned>& learned, const char* name) {
-  const auto found = std::find_if(learned.begin(), learned.end(),
+const Learned* find_array(const std::vector<Learned>& arrays, const char* name) {
+  const auto found = std::find_if(arrays.begin(), arrays.end(),
                                   [&](const Learned& array) { return array.name == name; });
-  return found == learned.end() ? nullptr : &*found;
+  return found == arrays.end() ? nullptr : &*found;
 }
 
-const Learned& array_of(const std::vector<Learned>& learned, const char* name) {
-  const Learned* found = find_array(learned, name);
+const Learned& array_of(const std::vector<Learned>& arrays, const char* name) {
+  const Learned* found = find_array(arrays, name);
   if (found != nullptr) return *found;
-  throw ArgumentError("a codec behind a transform has no array \"" + std::string(name) + "\"");
-}
-
-bool of_transform(const Learned& array) {
-  return array.name == kData || array.name == kQuery || array.name == kOffset ||
-         array.name == kRotation;
-}
-
-Transform restore_transform(const std::vector<Learned>& learned, std::size_t dim) {
-  if (dim == 0 || dim > kMaxDim) {
-    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
-                        std::to_string(kMaxDim));
-  }
-  const Learned* rotation = find_array(learned, kRotation);
-  if (rotation != nullptr) return Transform::rotation(dim, seed_of(rotation->values));
-  const Learned& data = array_of(learned, kData);
-  const Learned& query = array_of(learned, kQuery);
-  const Learned& offset = array_of(learned, kOffset);
-  const std::size_t size = data.values.size();
-  if (size == 0 || size % dim != 0 || query.values.size() != size || offset.values.size() != dim) {
-    throw ArgumentError("the arrays of the transform hold " + std::to_string(size) + ", " +
-                        std::to_string(query.values.size()) + " and " +
-                        std::to_string(offset.values.size()) + " numbers; wanted rows of " +
-                        std::to_string(dim) + ", as many again, and " + std::to_string(dim));
-  }
-  const std::size_t out = size / dim;
-  return Transform({data.values.data(), out, dim}, {query.values.data(), out, dim}, offset.values);
+  throw ArgumentError("the transform has no array \"" + std::string(name) + "\"");
 }
 
 void check_fits(const Transform& transform, Metric metric) {
@@ -204,6 +180,12 @@ void check_fits(const Transform& transform, Metric metric) {
   throw ArgumentError(
       "the transform does not keep l2 distances: its data and query matrices must be the same, "
       "with orthonormal rows or columns");
+}
+
+void check_holds(CodecKind kind) {
+  if (kind != CodecKind::kInt8 && kind != CodecKind::kUint8) return;
+  throw ArgumentError("codec " + std::string(name(kind)) +
+                      " holds whole numbers only; a transform makes others of them");
 }
 
 }  // namespace
@@ -223,51 +205,97 @@ std::shared_ptr<const Codec> transformed(const Transform& transform,
                         std::string(name(inner->metric())) + "; wanted " +
                         name(transformed_metric(metric)));
   }
-  if (inner->kind() == CodecKind::kInt8 || inner->kind() == CodecKind::kUint8) {
-    throw ArgumentError("codec " + std::string(name(inner->kind())) +
-                        " holds whole numbers only; a transform makes others of them");
-  }
+  check_holds(inner->kind());
   check_fits(transform, metric);
   return std::make_shared<const TransformedCodec>(transform, std::move(inner), metric);
 }
 
-std::shared_ptr<const Codec> train_transformed(const CodecSpec& spec, const Transform& transform,
-                                               Metric metric, MatrixView<const float> sample,
-                                               const RunOptions& run) {
-  check_fits(transform, metric);
-  std::vector<float> images(sample.rows() * transform.out());
-  if (sample.rows() > 0) {
-    transform.data(sample, {images.data(), sample.rows(), transform.out()}, run);
+void check_codec(const CodecSpec& spec, std::size_t dim, Metric metric,
+                 const std::optional<Transform>& transform) {
+  if (!transform) {
+    Codec::learns(spec, dim);
+    return;
   }
-  return transformed(transform,
-                     Codec::train(spec, transform.out(), transformed_metric(metric),
-                                  {images.data(), sample.rows(), transform.out()}, run),
+  if (transform->in() != dim) {
+    throw DimensionError("the transform takes " + std::to_string(transform->in()) +
+                         " dimensions; dim is " + std::to_string(dim));
+  }
+  check_holds(spec.kind);
+  check_fits(*transform, metric);
+  Codec::learns(spec, transform->out());
+}
+
+std::shared_ptr<const Codec> train_codec(const CodecSpec& spec, Metric metric,
+                                         MatrixView<const float> sample,
+                                         const std::optional<Transform>& transform,
+                                         const RunOptions& run) {
+  if (!transform) return Codec::train(spec, sample.cols(), metric, sample, run);
+  check_fits(*transform, metric);
+  std::vector<float> images(sample.rows() * transform->out());
+  const MatrixView<float> view(images.data(), sample.rows(), transform->out());
+  if (sample.rows() > 0) transform->data(sample, view, run);
+  return transformed(*transform,
+                     Codec::train(spec, transform->out(), transformed_metric(metric),
+                                  {images.data(), sample.rows(), transform->out()}, run),
                      metric);
 }
 
-std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::size_t dim,
-                                                 Metric metric, std::vector<Learned> learned) {
-  const Transform transform = restore_transform(learned, dim);
-  check_fits(transform, metric);
-  learned.erase(std::remove_if(learned.begin(), learned.end(), of_transform), learned.end());
-  return transformed(
-      transform,
-      Codec::restore(spec, transform.out(), transformed_metric(metric), std::move(learned)),
-      metric);
+QueryImages::QueryImages(const Codec& codec)
+    : transform_(*transform_of(codec)), inner_(inner_of(codec)), metric_(codec.metric()) {}
+
+void QueryImages::map(const float* queries, std::size_t n) {
+  const Transform::Impl& map = transform_.impl();
+  images_.resize(std::max(images_.size(), n * map.out));
+  shifts_.resize(std::max(shifts_.size(), n));
+  if (map.map_queries(queries, n, metric_, images_.data(), shifts_.data()) != n) refuse_query();
 }
 
-std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
-                                                                    std::size_t in, std::size_t out,
-                                                                    bool fast) {
-  std::vector<std::pair<std::string, std::size_t>> arrays = Codec::learns(spec, out);
-  if (fast) {
-    arrays.emplace_back(kRotation, kSeedValues);
-    return arrays;
+void QueryImages::prepare(std::size_t i, Precision precision, Query& out) const {
+  inner_.prepare(images_.data() + i * transform_.out(), precision, out);
+  out.add_shift(shifts_[i]);
+}
+
+std::vector<Learned> arrays_of(const Transform& transform) {
+  if (transform.fast()) return {{kRotation, seed_values(transform.seed())}};
+  return {{kData, transform.data_matrix()},
+          {kQuery, transform.query_matrix()},
+          {kOffset, transform.offset()}};
+}
+
+std::vector<std::pair<std::string, std::size_t>> transform_arrays(std::size_t in, std::size_t out,
+                                                                  bool fast) {
+  if (fast) return {{kRotation, kSeedValues}};
+  return {{kData, out * in}, {kQuery, out * in}, {kOffset, in}};
+}
+
+Transform restore_transform(const std::vector<Learned>& arrays, std::size_t dim) {
+  if (dim == 0 || dim > kMaxDim) {
+    throw ArgumentError("dim is " + std::to_string(dim) + "; wanted 1 to " +
+                        std::to_string(kMaxDim));
   }
-  arrays.emplace_back(kData, out * in);
-  arrays.emplace_back(kQuery, out * in);
-  arrays.emplace_back(kOffset, in);
-  return arrays;
+  const Learned* rotation = find_array(arrays, kRotation);
+  if (rotation != nullptr) return Transform::rotation(dim, seed_of(rotation->values));
+  const Learned& data = array_of(arrays, kData);
+  const Learned& query = array_of(arrays, kQuery);
+  const Learned& offset = array_of(arrays, kOffset);
+  const std::size_t size = data.values.size();
+  if (size == 0 || size % dim != 0 || query.values.size() != size || offset.values.size() != dim) {
+    throw ArgumentError("the arrays of the transform hold " + std::to_string(size) + ", " +
+                        std::to_string(query.values.size()) + " and " +
+                        std::to_string(offset.values.size()) + " numbers; wanted rows of " +
+                        std::to_string(dim) + ", as many again, and " + std::to_string(dim));
+  }
+  const std::size_t out = size / dim;
+  return Transform({data.values.data(), out, dim}, {query.values.data(), out, dim}, offset.values);
+}
+
+Transform without_offset(const Transform& transform) {
+  const Transform::Impl& map = transform.impl();
+  if (map.offset.empty()) return transform;
+  const std::vector<float> data = map.data->values();
+  if (map.same()) return Transform({data.data(), map.out, map.in});
+  const std::vector<float> query = map.query->values();
+  return Transform({data.data(), map.out, map.in}, {query.data(), map.out, map.in});
 }
 
 const Transform* transform_of(const Codec& codec) noexcept {
@@ -277,6 +305,11 @@ const Transform* transform_of(const Codec& codec) noexcept {
 
 const Codec& inner_of(const Codec& codec) noexcept {
   const auto* found = dynamic_cast<const TransformedCodec*>(&codec);
+  return found == nullptr ? codec : *found->inner();
+}
+
+std::shared_ptr<const Codec> inner_of(const std::shared_ptr<const Codec>& codec) noexcept {
+  const auto* found = dynamic_cast<const TransformedCodec*>(codec.get());
   return found == nullptr ? codec : found->inner();
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,25 +26,49 @@ std::shared_ptr<const Codec> transformed(const Transform& transform,
 /// that cosine becomes inner product.
 Metric transformed_metric(Metric metric) noexcept;
 
-/// Trains the codec on what the transform makes of the sample, which is as Codec::train() wants it.
-std::shared_ptr<const Codec> train_transformed(const CodecSpec& spec, const Transform& transform,
-                                               Metric metric, MatrixView<const float> sample,
-                                               const RunOptions& run = {});
+/// Throws ArgumentError for what the next would refuse whatever it learned from: a transform of
+/// other widths, or one that does not fit, or a codec that does not hold what comes out.
+void check_codec(const CodecSpec& spec, std::size_t dim, Metric metric,
+                 const std::optional<Transform>& transform);
+/// Codec::train() on what the transform, if there is one, makes of the sample.
+std::shared_ptr<const Codec> train_codec(const CodecSpec& spec, Metric metric,
+                                         MatrixView<const float> sample,
+                                         const std::optional<Transform>& transform,
+                                         const RunOptions& run = {});
 
-/// From a file: dim is that of the vectors that callers hold. Throws ArgumentError unless
-/// `learned` holds a transform, the arrays of the inner codec, and nothing else.
-std::shared_ptr<const Codec> restore_transformed(const CodecSpec& spec, std::size_t dim,
-                                                 Metric metric, std::vector<Learned> learned);
-/// Names and lengths of what a transformed codec learned, after those of the codec:
-/// "transform/data", "transform/query" (out x in numbers each), "transform/offset" (in numbers);
-/// of Transform::fast() ones "transform/rotation" alone (4 numbers, the seed).
-std::vector<std::pair<std::string, std::size_t>> learns_transformed(const CodecSpec& spec,
-                                                                    std::size_t in, std::size_t out,
-                                                                    bool fast);
+// A transform in a file: "transform/data", "transform/query" (out x in numbers each) and
+// "transform/offset" (in numbers); of Transform::fast() ones "transform/rotation" alone (4 numbers,
+// the seed).
+std::vector<Learned> arrays_of(const Transform& transform);
+std::vector<std::pair<std::string, std::size_t>> transform_arrays(std::size_t in, std::size_t out,
+                                                                  bool fast);
+/// Throws ArgumentError unless these are the arrays of a transform of so many dimensions.
+Transform restore_transform(const std::vector<Learned>& arrays, std::size_t dim);
+/// For differences of vectors, from which no offset is to be taken.
+Transform without_offset(const Transform& transform);
+
+/// Queries that are transformed together: as Codec::prepare() of a codec behind a transform has
+/// it, bit by bit, but in less time.
+class QueryImages {
+ public:
+  explicit QueryImages(const Codec& codec);
+  /// n queries of codec.dim() numbers. Throws ArgumentError as prepare() would.
+  void map(const float* queries, std::size_t n);
+  /// Makes the i-th of them ready.
+  void prepare(std::size_t i, Precision precision, Query& out) const;
+
+ private:
+  const Transform& transform_;
+  const Codec& inner_;
+  Metric metric_;
+  std::vector<float> images_;
+  std::vector<float> shifts_;
+};
 
 /// What stands before the codec, and the codec behind it; null and the codec itself if nothing
 /// does.
 const Transform* transform_of(const Codec& codec) noexcept;
 const Codec& inner_of(const Codec& codec) noexcept;
+std::shared_ptr<const Codec> inner_of(const std::shared_ptr<const Codec>& codec) noexcept;
 
 }  // namespace vicinal::quantizers

@@ -25,7 +25,7 @@ namespace vicinal::storage {
 //         every byte that is in no section is zero
 
 constexpr std::array<unsigned char, 8> kMagic = {'V', 'I', 'C', 'I', 'N', 'A', 'L', 0};
-constexpr std::uint32_t kVersion = 2;  ///< the newest that is written and read
+constexpr std::uint32_t kVersion = 3;  ///< the newest that is written and read
 constexpr std::uint32_t kOldestVersion = 1;  ///< what is written if it says all there is
 constexpr std::size_t kPreambleBytes = 64;
 constexpr std::uint64_t kAlignment = 4096;

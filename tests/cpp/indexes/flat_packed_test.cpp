@@ -53,7 +53,7 @@ class Reference {
       : metric_(metric),
         dim_(learned_from.cols),
         codec_(indexes::learn_codec(spec, learned_from.view(), metric, metric == Metric::kCosine,
-                                    {})) {}
+                                    {}, {})) {}
 
   void add(const float* row, std::int64_t id) {
     std::vector<float> own(row, row + dim_);
@@ -397,8 +397,8 @@ TEST_F(FlatPackedFile, ReadsRowsOfVersionOne) {
     index.save(path_);
     {
       storage::File file = indexes::open_file(path_, OpenMode::kLoad, "flat");
-      const auto learned = indexes::read_learned(file, spec, 18);
-      const auto codec = indexes::restore_codec(file, spec, 18, Metric::kL2, learned);
+      const auto codec = indexes::read_codec(file, spec, 18, Metric::kL2);
+      const auto learned = codec->learned();
       std::vector<std::byte> stored(77 * codec->stride());
       codec->encode(rows.row(0), 18, 77, stored.data());
       std::vector<storage::SectionSource> sections{{"codes", {{stored.data(), stored.size()}}}};

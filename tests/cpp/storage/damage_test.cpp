@@ -220,11 +220,11 @@ TEST_F(Hostile, NotOurs) {
 TEST_F(Hostile, OtherVersions) {
   test::Front front;
   front.file_bytes = 64;
-  front.version = 3;
-  expect_front_refused(front, "at byte 8: the format is version 3; this library reads versions 1 "
-                              "to 2: a newer one is needed");
+  front.version = 4;
+  expect_front_refused(front, "at byte 8: the format is version 4; this library reads versions 1 "
+                              "to 3: a newer one is needed");
   front.version = 0;
-  expect_front_refused(front, "the format is version 0; this library reads versions 1 to 2");
+  expect_front_refused(front, "the format is version 0; this library reads versions 1 to 3");
   front.version = 0xFFFFFFFFu;
   expect_front_refused(front, "version 4294967295");
 }
