@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from vicinal import _core, _judge
+from vicinal import _core, _forms, _judge
 from vicinal._convert import as_ids, as_seed, as_vectors
 from vicinal._judge import Judge, Sample
 from vicinal._types import Array, Ids, Metric, Progress
@@ -44,9 +44,14 @@ def build(
 
     The rule: exact search (:class:`FlatIndex`, float32) if ``n * dim`` is at most 2**20, since a
     scan then takes about a tenth of a millisecond, or if `recall` is 1. Otherwise a graph
-    (:class:`HNSWIndex`) over SQ8 codes, refined by float16 (float32 if a value is too large for
-    that), whose ``ef`` and ``slack`` are the least found to reach `recall` in the first ten
-    neighbours on one half of a sample; the recall on the other half is what ``index.report`` tells.
+    (:class:`HNSWIndex`) refined by float16 (float32 if a value is too large for that), whose
+    ``ef`` and ``slack`` are the least found to reach `recall` in the first ten neighbours on one
+    half of a sample; the recall on the other half is what ``index.report`` tells.
+
+    The graph walks on the shortest codes that, by themselves and on a sample, find 98.5% of the ten
+    true neighbours among 24: SQ8 of the fewest principal directions, where that makes rows far
+    shorter (not under "ip"), SQ4, or SQ8. ``index.report.tried`` keeps what was looked at. Nothing
+    is timed: the same input gives the same index.
 
     What was measured is kept as ``index.calibration``, so that searches can ask for other recalls:
     ``index.search(q, recall=0.99)``.
@@ -113,7 +118,10 @@ def build(
         return _exact(rows, metric, names, threads, progress, seed, recall, why, start)
 
     refine = "float16" if metric == "cosine" or _fits_float16(rows) else "float32"
-    index = HNSWIndex(rows.shape[1], metric, codec="sq8", refine=refine, seed=seed)
+    form = _forms.choose(rows, str(metric), given, seed, threads=threads, progress=progress)
+    index = HNSWIndex(
+        rows.shape[1], metric, codec=form.codec, refine=refine, seed=seed, transform=form.transform
+    )
     index.add(rows, names, threads=threads, progress=progress)
     index.reorder(threads=threads, progress=progress)
 
@@ -130,8 +138,8 @@ def build(
     )
     rate = _queries_per_second(index, samples[1])
     why = (
-        f"{rows.size:,} numbers in all: too many to scan for every query; sq8 codes to walk, "
-        f"{refine} to re-rank"
+        f"{rows.size:,} numbers in all: too many to scan for every query; {index._stored_as()} "
+        f"codes to walk, {refine} to re-rank"
     )
     index._report = BuildReport(
         kind="HNSWIndex",
@@ -152,6 +160,8 @@ def build(
         build_seconds=time.perf_counter() - start,
         level=_core.cpu_info()[3],
         seed=seed,
+        codes=index._stored_as(),
+        tried=form.tried,
     )
     if tuned < recall:
         warnings.warn(

@@ -5,11 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vicinal.errors import ArgumentError
 
-__all__ = ["BuildReport"]
+__all__ = ["BuildReport", "Tried"]
+
+
+class Tried(NamedTuple):
+    """Codes that :func:`vicinal.build` looked at, on a sample.
+
+    Attributes
+    ----------
+    codes : str
+    bytes : int
+        Of one code, as stored.
+    found : float
+        Share of the ten true neighbours among the 24 nearest by codes.
+    """
+
+    codes: str
+    bytes: int
+    found: float
 
 
 @dataclass(frozen=True)
@@ -34,8 +51,6 @@ class BuildReport:
         Whether `tuned_recall` reached the target.
     ef : int
         Candidates kept per query; 0 for exact search.
-    slack : float or None
-        How much farther than the tenth found a candidate may be and still be followed.
     sample : int
         Queries used, both halves together; 0 for exact search.
     sample_source : str
@@ -48,6 +63,12 @@ class BuildReport:
     level : str
         Level of kernels in use while measuring.
     seed : int
+    slack : float or None
+        How much farther than the tenth found a candidate may be and still be followed.
+    codes : str
+        What a walk looks at; "" for exact search.
+    tried : tuple of Tried
+        Codes that were looked at to choose these; the shortest of which enough was found won.
     """
 
     kind: str
@@ -68,10 +89,12 @@ class BuildReport:
     level: str
     seed: int
     slack: float | None = None
+    codes: str = ""
+    tried: tuple[Tried, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain strings and numbers, as JSON holds them."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "tried": [list(one) for one in self.tried]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> BuildReport:
@@ -79,7 +102,8 @@ class BuildReport:
         if not isinstance(values, Mapping):
             raise ArgumentError(f"report must be an object, got {type(values).__name__}")
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        values = {"slack": None, **values}  # of files from before there was one
+        # Of files from before there were such.
+        values = {"slack": None, "codes": "", "tried": [], **values}
         if set(values) != set(fields):
             odd = ", ".join(sorted(set(values) ^ set(fields)))
             raise ArgumentError(f"report lacks or does not know: {odd}")
@@ -90,7 +114,10 @@ class BuildReport:
             "bool": (bool,),
             "float | None": (float, int, type(None)),
         }
+        values["tried"] = _tried(values["tried"])
         for name, kind in fields.items():
+            if name == "tried":
+                continue
             value = values[name]
             fits = isinstance(value, types[kind]) and (kind == "bool") == isinstance(value, bool)
             if not fits:
@@ -115,8 +142,30 @@ class BuildReport:
             ]
         else:
             lines.append("recall     1, exact")
+        for one in self.tried:
+            lines.append(
+                f"{'tried' if one is self.tried[0] else '':10} {one.codes}: {one.bytes} bytes, "
+                f"{one.found:.4f} of the ten among the 24 nearest by codes"
+            )
         lines += [
             f"memory     {self.bytes_per_vector:,.1f} bytes per vector",
             f"built in   {self.build_seconds:,.1f} s",
         ]
         return "\n".join(lines)
+
+
+def _tried(values: object) -> tuple[Tried, ...]:
+    wrong = ArgumentError(f"report: tried must hold [codes, bytes, found] each, got {values!r:.80}")
+    if not isinstance(values, list | tuple):
+        raise wrong
+    tried = []
+    for one in values:
+        if not isinstance(one, list | tuple) or len(one) != 3:
+            raise wrong
+        codes, size, found = one
+        whole = isinstance(size, int) and not isinstance(size, bool)
+        share = isinstance(found, int | float) and not isinstance(found, bool)
+        if not (isinstance(codes, str) and whole and share):
+            raise wrong
+        tried.append(Tried(codes, size, float(found)))
+    return tuple(tried)

@@ -195,7 +195,7 @@ def test_throughput_is_never_between_points_of_two_families() -> None:
 
 def test_every_contender_has_one_name_and_a_family() -> None:
     found = peers.known()
-    assert len(found) == 28
+    assert len(found) == 29
     assert {c.family for c in found.values()} == {"graph", "lists", "flat"}
     assert set(peers.QUICK) <= set(found)
     everybody = peers.choose(found, "all", [])

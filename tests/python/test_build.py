@@ -123,7 +123,7 @@ def test_a_recall_out_of_reach_is_said(rows: Any, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("small_counts_as_large")
 def test_large_values_get_a_store_that_holds_them(rows: Any) -> None:
     index = vicinal.build(rows.astype(np.float64) * 1e6, recall=0.5)
-    assert index.params == vicinal.HNSWParams(vicinal.SQ8(), "float32")
+    assert index.params == vicinal.HNSWParams(vicinal.SQ4(), "float32")
 
 
 @pytest.mark.usefixtures("small_counts_as_large")
@@ -135,3 +135,67 @@ def test_progress_is_told_and_may_stop(rows: Any) -> None:
     for last in ("finding exact answers", "choosing ef"):
         with pytest.raises(vicinal.CancelledError):
             vicinal.build(rows, recall=0.5, progress=lambda stage, *_, last=last: stage != last)
+
+
+def flat_clouds(n: int, dim: int, wide: int, seed: int) -> Any:
+    """Rows that vary in few directions, and a little in all others."""
+    random = np.random.default_rng(seed)
+    turned = np.linalg.qr(np.random.default_rng(0).standard_normal((dim, dim)))[0]
+    spread = np.where(np.arange(dim) < wide, 1.0, 0.01)
+    return ((random.standard_normal((n, dim)) * spread) @ turned + 3).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_few_directions_are_walked_where_few_matter(metric: str, tmp_path: Path) -> None:
+    rows, queries = flat_clouds(6000, 256, 40, 1), flat_clouds(400, 256, 40, 2)
+    index = vicinal.build(rows, metric, recall=0.95, queries=queries[:200])
+    assert isinstance(index, vicinal.HNSWIndex)
+    assert index.transform is not None
+    assert index.transform.out_dim == 48
+    report = index.report
+    assert report is not None
+    assert report.reached
+    assert report.codes == "256 -> 48, sq8"
+    assert report.tried[0].codes == "sq4"
+    assert ("sq8 of 48 directions", 64) in [one[:2] for one in report.tried]
+    assert "sq8 of 48 directions: 64 bytes, " in str(report)
+    want, _ = reference.nearest(queries[200:], rows, np.arange(6000), metric, 10)
+    assert reference.shared(index.search(queries[200:], 10).ids, want) > 0.9
+    # The same input, the same choice; kept in the file.
+    again = vicinal.build(rows, metric, recall=0.95, queries=queries[:200], threads=1)
+    assert again.report is not None
+    assert again.report.tried == report.tried
+    assert again.transform == index.transform
+    index.save(tmp_path / "index")
+    opened = vicinal.open(tmp_path / "index")
+    assert opened.report == report
+    assert opened.transform == index.transform
+
+
+def test_directions_that_queries_need_are_kept() -> None:
+    rows = flat_clouds(6000, 256, 40, 1)
+    # Queries tell rows apart by what the leading directions leave out.
+    random = np.random.default_rng(5)
+    turned = np.linalg.qr(np.random.default_rng(0).standard_normal((256, 256)))[0]
+    small = (rows - 3) @ turned.T
+    small[:, :40] = 0
+    queries = (1e5 * small[random.choice(6000, 300)] @ turned + 3).astype(np.float32)
+    index = vicinal.build(rows, recall=0.5, queries=queries)
+    assert index.transform is None
+    assert index.report is not None
+    assert index.report.codes in ("sq4", "sq8")
+
+
+def test_inner_products_keep_all_directions() -> None:
+    index = vicinal.build(flat_clouds(5000, 256, 40, 1), "ip", recall=0.5)
+    assert index.transform is None
+
+
+@pytest.mark.parametrize(
+    "tried", [3, [[]], [["sq8", 1.5, 0.5]], [["sq8", True, 0.5]], [[8, 8, 0.5]], [["a", 8, "b"]]]
+)
+def test_a_report_of_what_was_not_tried_is_refused(tried: Any, normal: Any) -> None:
+    report = vicinal.build(normal(400, 32)).report
+    assert report is not None
+    with pytest.raises(vicinal.ArgumentError, match="tried must hold"):
+        vicinal.BuildReport.from_dict({**report.to_dict(), "tried": tried})

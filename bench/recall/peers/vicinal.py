@@ -89,6 +89,17 @@ class VicinalSlack(VicinalGraph):
         return np.asarray(found.ids)
 
 
+class VicinalBuilt(VicinalSlack):
+    """What vicinal.build() makes of it, whatever that is."""
+
+    def __init__(self, dim: int, metric: str) -> None:
+        Vicinal.__init__(self, dim, metric)
+
+    def build(self, base: Floats, threads: int) -> None:
+        self.index = self.vicinal.build(base, self.measure, threads=threads)
+        self.flags = {"codes": self.index.report.codes, **self.flags}
+
+
 class VicinalLists(Vicinal):
     """As many lists as the others get: four times sqrt(n)."""
 
@@ -172,6 +183,7 @@ def _lists(
 
 
 CONTENDERS = [
+    Contender("vicinal build", "vicinal", "graph", VicinalBuilt),
     _graph("f32", "float32", None),
     _graph("SQ8", "sq8", None),
     _graph("SQ8+f16", "sq8", "float16"),
