@@ -199,3 +199,17 @@ def test_a_report_of_what_was_not_tried_is_refused(tried: Any, normal: Any) -> N
     assert report is not None
     with pytest.raises(vicinal.ArgumentError, match="tried must hold"):
         vicinal.BuildReport.from_dict({**report.to_dict(), "tried": tried})
+
+
+@pytest.mark.usefixtures("small_counts_as_large")
+@pytest.mark.parametrize("place", [17, 7777])
+def test_a_bad_row_is_named_by_its_place(rows: Any, place: int) -> None:
+    bad = rows.copy()
+    bad[place, 3] = np.nan
+    with pytest.raises(vicinal.ArgumentError, match=rf"vectors: row {place}\b|row {place} "):
+        vicinal.build(bad)
+    with pytest.raises(vicinal.ArgumentError, match="queries"):
+        vicinal.build(rows, queries=np.full((50, 32), np.nan))
+    # Fewer rows than a sample takes, and but two queries.
+    assert len(vicinal.build(rows[:200], recall=0.5)) == 200
+    assert len(vicinal.build(rows, recall=0.5, queries=rows[:2])) == len(rows)
