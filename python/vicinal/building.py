@@ -48,7 +48,7 @@ def build(
     ``ef`` and ``slack`` are the least found to reach `recall` in the first ten neighbours on one
     half of a sample; the recall on the other half is what ``index.report`` tells.
 
-    The graph walks on the shortest codes that, by themselves and on a sample, find 98.5% of the ten
+    The graph walks on the shortest codes that, by themselves and on a sample, find 99.5% of the ten
     true neighbours among 24: SQ8 of the fewest principal directions, where that makes rows far
     shorter (not under "ip"), SQ4, or SQ8. ``index.report.tried`` keeps what was looked at. Nothing
     is timed: the same input gives the same index.

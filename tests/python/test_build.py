@@ -151,14 +151,14 @@ def test_few_directions_are_walked_where_few_matter(metric: str, tmp_path: Path)
     index = vicinal.build(rows, metric, recall=0.95, queries=queries[:200])
     assert isinstance(index, vicinal.HNSWIndex)
     assert index.transform is not None
-    assert index.transform.out_dim == 48
+    assert index.transform.out_dim == 64
     report = index.report
     assert report is not None
     assert report.reached
-    assert report.codes == "256 -> 48, sq8"
+    assert report.codes == "256 -> 64, sq8"
     assert report.tried[0].codes == "sq4"
-    assert ("sq8 of 48 directions", 64) in [one[:2] for one in report.tried]
-    assert "sq8 of 48 directions: 64 bytes, " in str(report)
+    assert ("sq8 of 64 directions", 80) in [one[:2] for one in report.tried]
+    assert "sq8 of 64 directions: 80 bytes, " in str(report)
     want, _ = reference.nearest(queries[200:], rows, np.arange(6000), metric, 10)
     assert reference.shared(index.search(queries[200:], 10).ids, want) > 0.9
     # The same input, the same choice; kept in the file.
