@@ -57,14 +57,18 @@ def levels_off(recalls: Sequence[float]) -> bool:
 def at_recall(points: Sequence[Point], target: float, number: int | None = None) -> Matched | None:
     """Log-linear interpolation between the neighbours of the target; None if it was not reached.
 
-    Neighbours are of one family; the fastest family counts. ``number`` asks for one round instead
-    of the median of all.
+    Neighbours are of one family: of the one whose medians are fastest. ``number`` asks for one
+    round instead of the median of all.
     """
-    found = []
-    for family in {point.family for point in points}:
-        matched = _within([p for p in points if p.family == family], target, number)
-        found += [matched] if matched else []
-    return max(found, key=lambda matched: matched.rate, default=None)
+    best: tuple[float, Sequence[Point], Matched] | None = None
+    for family in sorted({point.family for point in points}):
+        mine = [point for point in points if point.family == family]
+        matched = _within(mine, target, None)
+        if matched and (best is None or matched.rate > best[0]):
+            best = matched.rate, mine, matched
+    if best is None:
+        return None
+    return best[2] if number is None else _within(best[1], target, number)
 
 
 def _within(points: Sequence[Point], target: float, number: int | None) -> Matched | None:
