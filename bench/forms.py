@@ -1,9 +1,9 @@
 """``python -m bench.forms DATA ...``: graphs that walk on different codes, beside one another.
 
 A form is CODEC, CODEC:N to walk on the first N principal directions, CODEC:rot after a random
-rotation; with @R behind it R candidates are compared with the refine store, and not as many as it
-takes. Each is built once over float16 rows; then all take turns at each effort, and the median of
-the turns counts. Microseconds a query at equal recall are interpolated.
+rotation, CODEC:Nrot after both; with @R behind it R candidates are compared with the refine store,
+and not as many as it takes. Each is built once over float16 rows; then all take turns at each
+effort, and the median of the turns counts. Microseconds a query at equal recall are interpolated.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ def _transform(text: str, base: datasets.Floats, metric: str) -> Transform | Non
     sample = base[:: max(1, len(base) // LEARNED_FROM)]
     if text == "rot":
         return RandomRotation().fit(sample, metric=metric)
-    return PCA(int(text)).fit(sample, metric=metric)
+    directions = PCA(int(text.removesuffix("rot"))).fit(sample, metric=metric)
+    if not text.endswith("rot"):
+        return directions
+    turn = RandomRotation(kind="dense").fit(directions.data(sample[:1]), metric=metric)
+    return directions.compose(turn)
 
 
 def _made(text: str, data: datasets.Dataset) -> _Form:

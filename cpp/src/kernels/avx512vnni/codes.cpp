@@ -9,9 +9,9 @@ VICINAL_INLINE __mmask64 first_bytes(std::size_t live) noexcept {
   return live >= 64 ? ~__mmask64{0} : (__mmask64{1} << live) - 1;
 }
 
-// The last bytes of a row, 1 to 63, and the zeros up to the next multiple of 16. A masked load of 64
-// bytes would touch the line behind the row, which nobody asked memory for: on Zen 4 graphs of 784
-// or 80 dimensions waited for it at every row.
+// The last bytes of a row, 1 to 63, and the zeros up to the next multiple of 16. A masked load of
+// 64 bytes would touch the line behind the row, which nobody asked memory for: on Zen 4, graphs of
+// 784 or 80 dimensions waited for it at every row.
 template <int sixteens>
 VICINAL_INLINE __m512i load_last(const std::byte* at) noexcept {
   if constexpr (sixteens == 1) return _mm512_zextsi128_si512(load16(at));
