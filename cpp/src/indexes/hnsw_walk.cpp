@@ -126,7 +126,7 @@ void reach(const Snapshot& at, Walk& walk) {
   Pool& pool = walk.pool;
   const Link* links = state.base(pool.expand());
   // First the ids alone, then the rows: every miss of this hop is under way before the first
-  // distance is computed.
+  // distance is computed. About half of the rows were met before, and no branch could be predicted.
   std::size_t n = 0;
   for (std::uint32_t i = 0; i < state.width; ++i) {
     const std::uint32_t row = links[i].load(std::memory_order_relaxed);
@@ -134,29 +134,37 @@ void reach(const Snapshot& at, Walk& walk) {
       if (row == kNoRow) break;
       continue;
     }
-    if (!walk.visited.first(row)) continue;
-    if (n < ahead) prefetch_bytes(codes + std::size_t{row} * stride, stride);
-    todo[n++] = row;
+    todo[n] = row;
+    n += walk.visited.first(row) ? 1 : 0;
   }
   walk.reached = n;
+  for (std::size_t i = 0; i < std::min<std::size_t>(n, ahead); ++i) {
+    prefetch_bytes(codes + std::size_t{todo[i]} * stride, stride);
+  }
   // Unless this hop finds something nearer, the next one reads these links.
   if (pool.more()) prefetch_links(at, pool.peek());
 }
 
 bool compare(const Snapshot& at, Walk& walk) {
   const std::size_t n = walk.reached;
-  const std::uint32_t* const todo = walk.todo.data();
+  std::uint32_t* const todo = walk.todo.data();
   float* const scores = walk.scores.data();
   Pool& pool = walk.pool;
   walk.query.score_ids(at.state->codes.data(), todo, n, scores);
   ++walk.hops;
   walk.distances += n;
-  // It only comes nearer while these are inserted, so none that will count is left out.
-  const float beyond = horizon(walk);
+  // Both only come nearer while these are inserted, so none that will count is left out.
+  const float beyond = horizon(walk), bound = pool.bound();
+  std::size_t near = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    if (scores[i] <= beyond && scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) {
-      prefetch_links(at, todo[i]);
-    }
+    const float score = scores[i];
+    const std::uint32_t row = todo[i];
+    scores[near] = score;
+    todo[near] = row;
+    near += (score <= beyond) & (score < bound) ? 1 : 0;
+  }
+  for (std::size_t i = 0; i < near; ++i) {
+    if (scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) prefetch_links(at, todo[i]);
   }
   return pool.more() && pool.next() <= horizon(walk);
 }
