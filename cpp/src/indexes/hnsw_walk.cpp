@@ -127,15 +127,17 @@ void reach(const Snapshot& at, Walk& walk) {
   const Link* links = state.base(pool.expand());
   // First the ids alone, then the rows: every miss of this hop is under way before the first
   // distance is computed. About half of the rows were met before, and no branch could be predicted.
+  const Visited::Marks marks = walk.visited.marks();
+  const std::uint32_t width = state.width, rows = at.rows;
   std::size_t n = 0;
-  for (std::uint32_t i = 0; i < state.width; ++i) {
+  for (std::uint32_t i = 0; i < width; ++i) {
     const std::uint32_t row = links[i].load(std::memory_order_relaxed);
-    if (row >= at.rows) {  // the end, or a row that was added after this search began
+    if (row >= rows) {  // the end, or a row that was added after this search began
       if (row == kNoRow) break;
       continue;
     }
     todo[n] = row;
-    n += walk.visited.first(row) ? 1 : 0;
+    n += marks.first(row) ? 1 : 0;
   }
   walk.reached = n;
   for (std::size_t i = 0; i < std::min<std::size_t>(n, ahead); ++i) {

@@ -21,12 +21,21 @@ class Visited {
       epoch_ = 1;
     }
   }
-  /// True the first time a row is met.
-  bool first(std::uint32_t row) noexcept {
-    const bool fresh = marks_[row] != epoch_;
-    marks_[row] = epoch_;
-    return fresh;
-  }
+  /// For loops: where the marks lie. A store to bytes may change anything but a local variable, and
+  /// what it may change has to be loaded again.
+  struct Marks {
+    std::uint8_t* marks;
+    std::uint8_t epoch;
+
+    /// True the first time a row is met.
+    bool first(std::uint32_t row) const noexcept {
+      const bool fresh = marks[row] != epoch;
+      marks[row] = epoch;
+      return fresh;
+    }
+  };
+  Marks marks() noexcept { return {marks_.data(), epoch_}; }
+  bool first(std::uint32_t row) noexcept { return marks().first(row); }
   std::size_t bytes() const noexcept { return marks_.size(); }
 
  private:
