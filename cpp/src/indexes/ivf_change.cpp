@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
+#include "base/summed.h"
 #include "base/topk.h"
 #include "indexes/ivf_impl.h"
 #include "kernels/table.h"
@@ -41,20 +42,7 @@ constexpr std::size_t kFewRows = 32;
 // than these was never the best choice on the sets looked at.
 constexpr std::size_t kBalanceNear = 8;
 constexpr std::size_t kSpillNear = 16;
-constexpr std::size_t kTermLanes = 8;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-/// Eight sums, so that compilers may use vectors without reordering what is written here.
-template <class Term>
-double summed(std::size_t dim, const Term& term) {
-  double sums[kTermLanes] = {};
-  std::size_t d = 0;
-  for (; d + kTermLanes <= dim; d += kTermLanes) {
-    for (std::size_t lane = 0; lane < kTermLanes; ++lane) sums[lane] += term(d + lane);
-  }
-  for (; d < dim; ++d) sums[0] += term(d);
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
 
 /// Rows [begin, end) as dense floats, of unit length if `unit`: as they lie if they can be used so.
 const float* dense_rows(const VectorsView& rows, std::size_t begin, std::size_t end, bool unit,

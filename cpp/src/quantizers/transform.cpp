@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/rows_reader.h"
+#include "base/summed.h"
 #include "kernels/matrix.h"
 #include "kernels/table.h"
 #include "quantizers/codec.h"
@@ -100,19 +101,6 @@ using quantizers::all_finite;
 using quantizers::PanelMatrix;
 
 constexpr std::size_t kPieceRows = 64;  // rows of a piece of parallel work
-
-/// Eight sums, so that compilers may use vectors without reordering what is written here.
-template <class Term>
-double summed(std::size_t n, const Term& term) {
-  constexpr std::size_t kLanes = 8;
-  double sums[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += term(i + lane);
-  }
-  for (; i < n; ++i) sums[0] += term(i);
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
 
 double squares(const float* x, const float* minus, std::size_t n) {
   return summed(n, [x, minus](std::size_t i) {
