@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vicinal._judge import among
 from vicinal._types import Array, Ids, Progress
 from vicinal.errors import ArgumentError, CancelledError
 from vicinal.flat import FlatIndex
@@ -76,8 +77,7 @@ class _Trials:
     def enough(self, codec: str, transform: Transform | None = None) -> bool:
         """Whether codes keep the true neighbours in sight; takes notes."""
         found, stride = self._candidates(codec, transform, CANDIDATES)
-        apart = np.arange(len(found))[:, None] * (len(self.rows) + 1) + 1  # ids from -1
-        share = float(np.isin(self.truth + apart, found + apart).mean())
+        share = float(among(self.truth, found).mean())
         name = codec if transform is None else f"{codec} of {transform.out_dim} directions"
         self.tried.append(Tried(name, stride, share))
         return share >= FOUND

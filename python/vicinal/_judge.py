@@ -85,7 +85,7 @@ def _without_own(ids: Ids, own: Ids, k: int) -> npt.NDArray[np.intp]:
     return np.argsort(ids == own[:, None], axis=1, kind="stable")[:, :k]
 
 
-def _among(places: Ids, near: Ids) -> npt.NDArray[np.bool_]:
+def among(places: Ids, near: Ids) -> npt.NDArray[np.bool_]:
     """Which places of a row stand anywhere in the same row of the other."""
     most = int(max(places.max(initial=-1), near.max(initial=-1))) + 2  # places from -1
     start = np.arange(len(places))[:, None] * most + 1
@@ -188,7 +188,7 @@ class Judge:
         own = None if (sample.own < 0).all() else self._name_of(sample.own)
         found = index._find_without(sample.queries, k, effort, own, self.threads)
         places = self._place_of(found)[:, :most]
-        hits = _among(places, near[:, :most])
+        hits = among(places, near[:, :most])
         # What is not one of them may be as near as the last of them.
         others = self._distances(sample.queries, np.where(hits, -1, places))
         limit = far[:, most - 1]

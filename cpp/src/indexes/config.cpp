@@ -147,7 +147,8 @@ std::vector<quantizers::Learned> write_transform(const std::optional<Transform>&
 }
 
 std::optional<Transform> read_transform(storage::File& file, std::size_t dim) {
-  if (!file.config().has("transform")) return {};
+  // One without the other is no index without a transform.
+  if (!file.config().has("transform") && !file.config().has("transform_dim")) return {};
   const ConfigReader config(file);
   const bool fast = config.text("transform") == kRotation;
   if (!fast && config.text("transform") != kMatrices) {

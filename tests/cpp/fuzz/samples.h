@@ -130,6 +130,38 @@ inline std::vector<SavedSample> saved_samples() {
   ivf(CodecKind::kSq8, RefineKind::kFloat16, Metric::kCosine, 7, true, true);
   ivf(CodecKind::kSq4, RefineKind::kSq8, Metric::kL2, 11, true, false);
   ivf(CodecKind::kSq8, RefineKind::kFloat32, Metric::kInnerProduct, 6, false, true);
+  // The first four of six dimensions, after an offset; a rotation, of an index without rows.
+  const std::vector<float> keep = {1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
+                                   0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+  const Transform fewer({keep.data(), 4, 6}, {}, {1, 1, 1, 1, 1, 1});
+  out.push_back({"flat-transform", [fewer](const std::string& path) {
+                   FlatIndex index(6, Metric::kL2, {CodecKind::kSq8, fewer});
+                   fill(index, true, true);
+                   index.save(path);
+                 }});
+  out.push_back({"hnsw-transform", [fewer](const std::string& path) {
+                   HnswParams params;
+                   params.codec = CodecKind::kSq4;
+                   params.refine = RefineKind::kFloat16;
+                   params.transform = fewer;
+                   params.links = 3;
+                   HnswIndex index(6, Metric::kCosine, params);
+                   fill(index, false, true);
+                   index.save(path);
+                 }});
+  out.push_back({"ivf-transform", [fewer](const std::string& path) {
+                   IvfParams params;
+                   params.transform = fewer;
+                   params.lists = 4;
+                   IvfIndex index(6, Metric::kL2, params);
+                   fill(index, true, false);
+                   index.save(path);
+                 }});
+  out.push_back({"hnsw-rotation-empty", [](const std::string& path) {
+                   HnswParams params;
+                   params.transform = Transform::rotation(9, 0x123456789ABCDEFu);
+                   HnswIndex(9, Metric::kL2, params).save(path);
+                 }});
   binary(BitMetric::kHamming, 70, true, false);
   binary(BitMetric::kJaccard, 300, true, true);
   out.push_back({"binary-empty", [](const std::string& path) {
