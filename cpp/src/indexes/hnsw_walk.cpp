@@ -163,7 +163,7 @@ bool compare(const Snapshot& at, Walk& walk) {
     const std::uint32_t row = todo[i];
     scores[near] = score;
     todo[near] = row;
-    near += (score <= beyond) & (score < bound) ? 1 : 0;
+    near += static_cast<std::size_t>((score <= beyond) & (score < bound));
   }
   for (std::size_t i = 0; i < near; ++i) {
     if (scores[i] < pool.bound() && pool.insert(scores[i], todo[i])) prefetch_links(at, todo[i]);
