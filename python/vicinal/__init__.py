@@ -59,6 +59,7 @@ from vicinal.results import (
     RangeResult,
     SearchStats,
 )
+from vicinal.tuning import Plan, tune
 
 __all__ = [
     "PQ",
@@ -91,6 +92,7 @@ __all__ = [
     "MemoryPart",
     "MemoryReport",
     "Neighbors",
+    "Plan",
     "RaBitQ",
     "RangeResult",
     "RecallWarning",
@@ -106,5 +108,6 @@ __all__ = [
     "info",
     "open",
     "set_default_threads",
+    "tune",
     "verify",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from vicinal._judge import among
 from vicinal._types import Array, Ids, Progress
-from vicinal.errors import ArgumentError, CancelledError
+from vicinal.errors import CancelledError
 from vicinal.flat import FlatIndex
 from vicinal.report import Tried
 from vicinal.transforms import Transform
@@ -97,14 +97,10 @@ def choose(
     `given` are queries; without them some vectors are looked for among the others. The same input
     gives the same choice: nothing is timed.
     """
-    try:
-        trials = _Trials(rows, metric, given, seed, threads, progress)
-        codec = "sq4" if trials.enough("sq4") else "sq8"
-        # Graphs by inner product are linked one by one, which would turn every vector back.
-        transform = None if metric == "ip" else _directions(trials, codec)
-    except ArgumentError:
-        # A row that holds no numbers, say: whoever looks at all of them names it by its place.
-        return Form("sq8", None, ())
+    trials = _Trials(rows, metric, given, seed, threads, progress)
+    codec = "sq4" if trials.enough("sq4") else "sq8"
+    # Graphs by inner product are linked one by one, which would turn every vector back.
+    transform = None if metric == "ip" else _directions(trials, codec)
     return Form("sq8" if transform is not None else codec, transform, tuple(trials.tried))
 
 

@@ -8,25 +8,22 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from vicinal import _core, _forms, _judge
-from vicinal._convert import as_ids, as_seed, as_vectors
+from vicinal import _core, _judge
+from vicinal._convert import as_ids
 from vicinal._judge import Judge, Sample
-from vicinal._types import Array, Ids, Metric, Progress
-from vicinal.calibration import Calibration, Curve, Effort, as_share
-from vicinal.errors import ArgumentError, DimensionError, RecallWarning
+from vicinal._types import Metric, Progress
+from vicinal.calibration import Calibration, Curve, Effort
+from vicinal.errors import RecallWarning
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.report import BuildReport
+from vicinal.tuning import Plan, Task, as_task, planned
 
 __all__ = ["build"]
 
-#: Up to so many numbers a scan reads at most 4 MiB per query: about a tenth of a millisecond, from
-#: a cache that is near. A graph would save little and could miss.
-EXACT_NUMBERS = 1 << 20
 K = 10
 #: A recall that most will ask for: measured too, unless it costs far more than the recall asked.
 HOPED = 0.99
-LARGEST_FLOAT16 = 65504.0
 
 
 def build(
@@ -34,6 +31,8 @@ def build(
     metric: Metric | str = "l2",
     *,
     recall: float = 0.95,
+    memory: int | None = None,
+    build_time: float | None = None,
     ids: npt.ArrayLike | None = None,
     queries: npt.ArrayLike | None = None,
     threads: int | None = None,
@@ -50,8 +49,8 @@ def build(
 
     The graph walks on the shortest codes that, by themselves and on a sample, find 99.5% of the ten
     true neighbours among 24: SQ8 of the fewest principal directions, where that makes rows far
-    shorter (not under "ip"), SQ4, or SQ8. ``index.report.tried`` keeps what was looked at. Nothing
-    is timed: the same input gives the same index.
+    shorter (not under "ip"), SQ4, or SQ8. ``index.report.tried`` keeps what was looked at. Unless
+    `build_time` is given nothing is timed: the same input gives the same index.
 
     What was measured is kept as ``index.calibration``, so that searches can ask for other recalls:
     ``index.search(q, recall=0.99)``.
@@ -68,6 +67,14 @@ def build(
         Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
     recall : float
         Share of the ten true nearest neighbours to find, above 0 and up to 1.
+    memory : int, optional
+        Most bytes that the index may take, without what searches take for themselves (about two
+        bytes per vector and thread). Where they are too few for the graph above, it gets half as
+        many links, then no refine store, then shorter codes: see :func:`vicinal.tune`.
+    build_time : float, optional
+        Seconds that the call should take at most, by a forecast: graphs of a sample are built and
+        timed, the first with the usual effort and each with less. If none would be ready in time,
+        the search is exact. What is chosen then depends on the machine.
     ids : array_like of int, shape (n,), optional
         Each from 0 to 2**63 - 1, none twice; 0 to n - 1 unless given.
     queries : array_like, shape (q, dim), optional
@@ -89,7 +96,8 @@ def build(
     Raises
     ------
     DimensionError, ArgumentError, TypeError
-        As :meth:`FlatIndex.add`; also if `recall` is out of range or there are no vectors.
+        As :meth:`FlatIndex.add`; also if `recall` is out of range, there are no vectors, or
+        `memory` is too little for any graph.
 
     Warns
     -----
@@ -97,53 +105,32 @@ def build(
         The recall was not reached even with the largest ``ef`` tried, where more had stopped to
         help, or 4096.
     """
-    start = time.perf_counter()
-    rows = _matrix(vectors, "vectors")
-    recall = as_share(recall)
-    seed = as_seed(seed)
-    if rows.shape[0] == 0:
-        raise ArgumentError("vectors has 0 rows; wanted at least 1")
+    task = as_task(vectors, metric, recall, memory, build_time, queries, threads, seed, progress)
     names = None if ids is None else as_ids(ids, "ids")
-    given = None if queries is None else _matrix(queries, "queries")
-    if given is not None and given.shape[1] != rows.shape[1]:
-        raise DimensionError(f"queries has {given.shape[1]} columns; vectors has {rows.shape[1]}")
-    if given is not None and given.shape[0] < 2:
-        raise ArgumentError(f"queries has {given.shape[0]} rows; wanted at least 2")
-
-    if rows.size <= EXACT_NUMBERS:
-        why = f"{rows.size:,} numbers in all: a scan is quick and exact (up to {EXACT_NUMBERS:,})"
-        return _exact(rows, metric, names, threads, progress, seed, recall, why, start)
-    if recall == 1.0:
-        why = "a recall of 1 was asked for, and only exact search promises that"
-        return _exact(rows, metric, names, threads, progress, seed, recall, why, start)
-
-    refine = "float16" if metric == "cosine" or _fits_float16(rows) else "float32"
-    form = _forms.choose(rows, str(metric), given, seed, threads=threads, progress=progress)
-    index = HNSWIndex(
-        rows.shape[1], metric, codec=form.codec, refine=refine, seed=seed, transform=form.transform
-    )
+    plan = planned(task)
+    rows, recall, seed = task.rows, task.recall, task.seed
+    index = plan.make()
     index.add(rows, names, threads=threads, progress=progress)
+    if isinstance(index, FlatIndex):
+        index._report = _exact_report(index, plan, task)
+        return index
     index.reorder(threads=threads, progress=progress)
 
-    samples = _judge.halves(rows, given, seed, _judge.SAMPLE)
-    judge = _judge.Judge(rows, names, str(metric), K, samples, threads=threads, progress=progress)
+    samples = _judge.halves(rows, task.given, seed, _judge.SAMPLE)
+    judge = _judge.Judge(rows, names, task.metric, K, samples, threads=threads, progress=progress)
     curve = _judge.measure(judge, index, (K,), recall, max(recall, HOPED))[0]
     effort, tuned, checked = _least_effort(judge, index, curve, recall)
     index.ef, index.slack = effort
     index._calibration = measured = Calibration(
         rows=len(index),
         queries=sum(len(sample.own) for sample in samples),
-        source="rows" if given is None else "queries",
+        source="rows" if task.given is None else "queries",
         curves=(curve,),
     )
     rate = _queries_per_second(index, samples[1])
-    why = (
-        f"{rows.size:,} numbers in all: too many to scan for every query; {index._stored_as()} "
-        f"codes to walk, {refine} to re-rank"
-    )
     index._report = BuildReport(
         kind="HNSWIndex",
-        why=why,
+        why=plan.why,
         rows=len(index),
         dim=index.dim,
         metric=index.metric,
@@ -157,60 +144,31 @@ def build(
         sample_source=measured.source,
         queries_per_second=rate,
         bytes_per_vector=index.memory().total / len(index),
-        build_seconds=time.perf_counter() - start,
+        build_seconds=time.perf_counter() - task.start,
         level=_core.cpu_info()[3],
         seed=seed,
         codes=index._stored_as(),
-        tried=form.tried,
+        tried=plan.tried,
     )
     if tuned < recall:
+        finer = "HNSWIndex with more links, a larger build_ef or codec='float32'"
         warnings.warn(
             f"recall@{K} of {recall:g} was not reached: {tuned:.4f} at ef {effort.ef}, the most "
-            "tried. Try HNSWIndex with more links, a larger build_ef or codec='float32'; recall=1 "
-            "gives exact search",
+            f"tried. Try {finer if memory is None else 'more memory'}; recall=1 gives exact search",
             RecallWarning,
             stacklevel=2,
         )
     return index
 
 
-def _matrix(values: npt.ArrayLike, argument: str) -> Array:
-    array = as_vectors(values, argument)
-    if array.ndim != 2:
-        raise ArgumentError(f"{argument} has {array.ndim} dimensions; wanted 2, one vector per row")
-    return array
-
-
-def _fits_float16(rows: Array) -> bool:
-    if rows.dtype.itemsize <= 2:
-        return True  # float16, int8, uint8
-    block = max(1, _judge.BLOCK_NUMBERS // rows.shape[1])
-    return all(
-        float(max(part.max(), -part.min())) <= LARGEST_FLOAT16
-        for part in (rows[at : at + block] for at in range(0, len(rows), block))
-    )
-
-
-def _exact(
-    rows: Array,
-    metric: str,
-    ids: Ids | None,
-    threads: int | None,
-    progress: Progress | None,
-    seed: int,
-    recall: float,
-    why: str,
-    start: float,
-) -> FlatIndex:
-    index = FlatIndex(rows.shape[1], metric)
-    index.add(rows, ids, threads=threads, progress=progress)
-    index._report = BuildReport(
+def _exact_report(index: FlatIndex, plan: Plan, task: Task) -> BuildReport:
+    return BuildReport(
         kind="FlatIndex",
-        why=why,
+        why=plan.why,
         rows=len(index),
         dim=index.dim,
         metric=index.metric,
-        target_recall=recall,
+        target_recall=task.recall,
         recall=1.0,
         tuned_recall=1.0,
         reached=True,
@@ -219,11 +177,10 @@ def _exact(
         sample_source="none",
         queries_per_second=0.0,
         bytes_per_vector=index.memory().total / len(index),
-        build_seconds=time.perf_counter() - start,
+        build_seconds=time.perf_counter() - task.start,
         level=_core.cpu_info()[3],
-        seed=seed,
+        seed=task.seed,
     )
-    return index
 
 
 def _least_effort(

@@ -142,16 +142,21 @@ class BuildReport:
             ]
         else:
             lines.append("recall     1, exact")
-        for one in self.tried:
-            lines.append(
-                f"{'tried' if one is self.tried[0] else '':10} {one.codes}: {one.bytes} bytes, "
-                f"{one.found:.4f} of the ten among the 24 nearest by codes"
-            )
         lines += [
+            *tried_lines(self.tried),
             f"memory     {self.bytes_per_vector:,.1f} bytes per vector",
             f"built in   {self.build_seconds:,.1f} s",
         ]
         return "\n".join(lines)
+
+
+def tried_lines(tried: tuple[Tried, ...]) -> list[str]:
+    """Tell what was tried, for people."""
+    return [
+        f"{'' if at else 'tried':10} {one.codes}: {one.bytes} bytes, {one.found:.4f} of the ten "
+        "among the 24 nearest by codes"
+        for at, one in enumerate(tried)
+    ]
 
 
 def _tried(values: object) -> tuple[Tried, ...]:

@@ -10,7 +10,7 @@ import pytest
 import reference
 
 import vicinal
-from vicinal import _judge, building
+from vicinal import _judge, tuning
 
 
 def test_small_sets_are_searched_exactly(normal: Any) -> None:
@@ -26,14 +26,14 @@ def test_small_sets_are_searched_exactly(normal: Any) -> None:
 
 def test_full_recall_is_only_promised_by_exact_search(normal: Any) -> None:
     rows = normal(33_000, 32)
-    assert rows.size > building.EXACT_NUMBERS
+    assert rows.size > tuning.EXACT_NUMBERS
     assert isinstance(vicinal.build(rows, recall=1.0), vicinal.FlatIndex)
 
 
 @pytest.fixture
 def small_counts_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph for thousands of vectors, not for a million numbers: the tests stay quick."""
-    monkeypatch.setattr(building, "EXACT_NUMBERS", 1 << 12)
+    monkeypatch.setattr(tuning, "EXACT_NUMBERS", 1 << 12)
     monkeypatch.setattr(_judge, "BLOCK_NUMBERS", 1 << 16)  # several blocks of exact answers
 
 

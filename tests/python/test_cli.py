@@ -109,6 +109,20 @@ def test_build_what_is_asked_for(run: Run, folder: Path, tmp_path: Path) -> None
     assert sorted(index.ids.tolist()) == [3 * i + 1 for i in range(500)]
 
 
+def test_tune_says_what_would_be_built(run: Run, folder: Path, tmp_path: Path) -> None:
+    told = run("tune", folder / "base.npy", "--metric", "cosine")
+    assert (told.status, told.err) == (0, "")
+    assert "FlatIndex for 600 vectors, dim 16, cosine" in told.out
+    rows = np.random.default_rng(1).standard_normal((20_000, 64)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    words = ("tune", tmp_path / "rows.npy", "--memory", 20_000 * 250, "--queries")
+    plan = run(*words, tmp_path / "rows.npy", "--seed", 3, "--threads", 1, "--json").json
+    want = vicinal.tune(rows, memory=20_000 * 250, queries=rows, seed=3)
+    assert plan["params"] == want.params.to_dict()
+    assert plan["bytes_per_vector"] == want.bytes_per_vector < 250
+    assert plan["tried"][0]["codes"] == "sq4"
+
+
 def test_build_from_a_column_with_ids(run: Run, folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     base = np.load(folder / "base.npy")
@@ -313,6 +327,7 @@ def test_eval_uses_the_truth_of_the_data_set(run: Run, folder: Path, tmp_path: P
         ("build {f}/base.npy -o x --index flat --links 3", "--links does not go with --index flat"),
         ("build {f}/base.npy -o x --index flat --codec sq9", "sq9"),
         ("build {f}/base.npy -o x --links 3 --queries {f}/queries.npy", "nothing is calibrated"),
+        ("build {f}/base.npy -o x --links 3 --memory 9", "--memory does not go with --index hnsw"),
         ("build {f}/base.npy -o x --codec pq", "pq"),
         ("build {f}/base.npy -o x --links 1", "links"),
         ("build {f}/base.npy -o x --threads 0", "threads"),
@@ -343,6 +358,9 @@ def test_usage_mistakes(run: Run, folder: Path, words: str, said: str) -> None:
         ("build {f}/data.npz --key nope -o {t}/x", "no array 'nope'; it has base, queries"),
         ("build {f}/base.npy -o {t}/x --ids {f}/queries.npy", "whole numbers"),
         ("build {f}/queries.npy -o {t}/x --ids {f}/ids.txt", "600"),
+        ("build {f}/base.npy -o {t}/x --memory 9", "memory is 9 bytes; exact search of 600"),
+        ("build {f}/base.npy -o {t}/x --build-time 0", "build_time must be above 0 seconds"),
+        ("tune {f}/base.npy --recall 2", "recall must be above 0 and at most 1"),
         ("search {f}/flat.vicinal {t}/narrow.npy", "columns"),
         ("eval {f}/base.npy", "suffix is '.npy', wanted .hdf5, .h5 or .npz"),
         ("demo --word floccinaucinihilipilification", "not among the 1000"),
@@ -368,7 +386,7 @@ def test_traceback_on_demand(folder: Path) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"vicinal {vicinal.__version__}\n"
-    for verb in ("build", "search", "calibrate", "info", "verify", "eval", "demo"):
+    for verb in ("build", "tune", "search", "calibrate", "info", "verify", "eval", "demo"):
         told = run(verb, "--help")
         assert told.status == 0
         assert "--traceback" in told.out

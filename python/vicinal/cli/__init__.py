@@ -1,4 +1,4 @@
-"""The command ``vicinal``: build, search, calibrate, info, verify, eval, demo, datasets and
+"""The command ``vicinal``: build, tune, search, calibrate, info, verify, eval, demo, datasets and
 bench.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done, 1 the work failed, 2 a mistake
@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from vicinal.cli import bench, build, calibrate, codecs, datasets, demo, evaluate, files, search
+from vicinal.cli import (
+    bench,
+    build,
+    calibrate,
+    codecs,
+    datasets,
+    demo,
+    evaluate,
+    files,
+    search,
+    tune,
+)
 
 __all__ = ["app", "main"]
 
@@ -46,6 +57,7 @@ def _evals() -> None:
 
 
 app.command()(build.build)
+app.command()(tune.tune)
 app.command()(search.search)
 app.command()(calibrate.calibrate)
 app.command()(files.info)

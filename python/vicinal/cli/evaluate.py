@@ -91,6 +91,8 @@ def evaluate(
     metric: opts.MetricOption = None,
     index: opts.KindOption = None,
     recall: opts.RecallOption = None,
+    memory: opts.MemoryOption = None,
+    build_time: opts.BuildTimeOption = None,
     codec: opts.CodecOption = None,
     refine: opts.RefineOption = None,
     links: opts.LinksOption = None,
@@ -133,6 +135,8 @@ def evaluate(
             "metric": metric,
             "index": index,
             "recall": recall,
+            "memory": memory,
+            "build_time": build_time,
             "codec": codec,
             "refine": refine,
             "links": links,
@@ -145,7 +149,8 @@ def evaluate(
         },
     )
     # Without a choice, the graph: sweeping over ef is what this is for.
-    if saved is None and given.index is None and given.recall is None:
+    limits = (given.recall, given.memory, given.build_time)
+    if saved is None and given.index is None and limits == (None, None, None):
         given = opts.merged(opts.EvalSettings, None, {**asdict(given), "index": "hnsw"})
     if saved is None:
         given.kind()

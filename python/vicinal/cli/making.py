@@ -6,7 +6,7 @@ import time
 import warnings
 from typing import Any
 
-from vicinal import BuildReport, FlatIndex, HNSWIndex, IVFIndex, RecallWarning, build
+from vicinal import BuildReport, FlatIndex, HNSWIndex, IVFIndex, Plan, RecallWarning, build
 from vicinal._types import Array, Progress
 from vicinal.cli.output import stderr, usage
 from vicinal.cli.settings import IndexSettings
@@ -38,6 +38,8 @@ def make(
                 vectors,
                 metric,
                 recall=0.95 if settings.recall is None else settings.recall,
+                memory=settings.memory,
+                build_time=settings.build_time,
                 ids=ids,
                 queries=queries,
                 threads=settings.threads,
@@ -64,8 +66,8 @@ def make(
     return index, time.perf_counter() - start
 
 
-def report_rows(report: BuildReport) -> list[tuple[str, str]]:
-    """Split the report's own words into names and what they say."""
+def report_rows(report: BuildReport | Plan) -> list[tuple[str, str]]:
+    """Split its own words into names and what they say."""
     first, *rest = str(report).splitlines()
     pairs = [line.partition("  ") for line in rest]
     return [("index", first), *((name, text.strip()) for name, _, text in pairs)]

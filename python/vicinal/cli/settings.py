@@ -75,6 +75,23 @@ RecallOption: TypeAlias = Annotated[
         rich_help_panel=_CHOICE,
     ),
 ]
+MemoryOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        min=0,
+        help="auto: most bytes that the index may take, such as 500_000_000.",
+        rich_help_panel=_CHOICE,
+    ),
+]
+BuildTimeOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--build-time",
+        help="auto: seconds that building should take at most, by a forecast on a sample.",
+        rich_help_panel=_CHOICE,
+    ),
+]
 CodecOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -151,6 +168,8 @@ class IndexSettings:
     metric: Literal["l2", "ip", "cosine"] | None = None
     index: Literal["auto", "hnsw", "ivf", "flat"] | None = None
     recall: float | None = None
+    memory: int | None = None
+    build_time: float | None = None
     codec: str | None = None
     refine: Literal["none", "float16", "float32", "sq8"] | None = None
     links: int | None = None
@@ -168,10 +187,11 @@ class IndexSettings:
         ]
         usual = "auto" if not shape else "hnsw" if self.lists is None else "ivf"
         kind = self.index or usual
+        limits = ("recall", "memory", "build_time")
         foreign = {
-            "hnsw": ("recall", "lists"),
-            "ivf": ("recall", "links", "build_ef"),
-            "flat": ("recall", "refine", "links", "build_ef", "lists", "seed"),
+            "hnsw": (*limits, "lists"),
+            "ivf": (*limits, "links", "build_ef"),
+            "flat": (*limits, "refine", "links", "build_ef", "lists", "seed"),
         }
         odd = shape
         if kind != "auto":
