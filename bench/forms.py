@@ -1,9 +1,10 @@
 """``python -m bench.forms DATA ...``: graphs that walk on different codes, beside one another.
 
 A form is CODEC, CODEC:N to walk on the first N principal directions, CODEC:rot after a random
-rotation, CODEC:Nrot after both; with @R behind it R candidates are compared with the refine store,
-and not as many as it takes. Each is built once over float16 rows; then all take turns at each
-effort, and the median of the turns counts. Microseconds a query at equal recall are interpolated.
+rotation, CODEC:Nrot after both; with /L behind it a graph has L links, not 16; with @R R candidates
+are compared with the refine store, and not as many as it takes. Each is built once over float16
+rows; then all take turns at each effort, and the median of the turns counts. Microseconds a query
+at equal recall are interpolated.
 """
 
 from __future__ import annotations
@@ -58,9 +59,17 @@ def _transform(text: str, base: datasets.Floats, metric: str) -> Transform | Non
 def _made(text: str, data: datasets.Dataset) -> _Form:
     metric = "l2" if data.metric == "l2" else "cosine"
     form, _, rerank = text.partition("@")
+    form, _, links = form.partition("/")
     codec, _, before = form.partition(":")
     transform = _transform(before, data.base, metric)
-    index = vicinal.HNSWIndex(data.dim, metric, codec=codec, refine="float16", transform=transform)
+    index = vicinal.HNSWIndex(
+        data.dim,
+        metric,
+        codec=codec,
+        refine="float16",
+        links=int(links or 16),
+        transform=transform,
+    )
     index.add(data.base)
     return _Form(text, index, int(rerank) if rerank else None)
 

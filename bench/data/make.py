@@ -6,6 +6,8 @@ NAME is one of
 
   wordnet-10k              10,000 definitions; the queries are 996 words, so they lie elsewhere
   wordnet-10k-definitions  9,000 definitions; the queries are 1,000 others
+  glyphs-1024              about 82,000 printed ideographs as pictures of 1,024 pixels; the queries
+                           are 2,000 in a brush script
   any set of `vicinal datasets list`, or a file that vicinal.datasets.load reads
 
 The file holds base and query as they come, gt (row numbers of the exact nearest neighbours, nearest
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from bench.data import glyphs
 
 import vicinal.io
 from vicinal import datasets, demo
@@ -125,6 +128,7 @@ def wordnet_definitions() -> Arrays:
 MADE_HERE: dict[str, Callable[[], Arrays]] = {
     "wordnet-10k": wordnet,
     "wordnet-10k-definitions": wordnet_definitions,
+    "glyphs-1024": glyphs.glyphs,
 }
 
 

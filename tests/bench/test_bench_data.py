@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from bench.data import make, make_demo
+from bench.data import glyphs, make, make_demo
 from bench.recall import datasets as recall_datasets
 
 import vicinal.io as vio
@@ -147,3 +147,60 @@ def test_the_data_of_the_demo_are_chosen_as_before(tmp_path: Path) -> None:
         np.testing.assert_array_equal(out["base"][out["targets"]], base[target[:1_000]])
     with gzip.open(tmp_path / "out" / "wordnet-10k.json.gz", "rt", encoding="utf-8") as file:
         assert json.load(file)["queries"] == text["queries"][:1_000]
+
+
+def font(path: Path, codes: range, slant: int, name: str) -> Path:
+    """A font whose characters are boxes of different sizes, cut aslant."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+    def box(wide: int, high: int) -> Any:
+        pen = TTGlyphPen(None)
+        pen.moveTo((100, 0))
+        for corner in ((100 + wide, slant), (100 + wide, high), (100, high - slant)):
+            pen.lineTo(corner)
+        pen.closePath()
+        return pen.glyph()
+
+    names = [".notdef", *(f"u{code:x}" for code in codes)]
+    sizes = ((200 + code % 16 * 40, 200 + code // 16 % 16 * 40) for code in codes)
+    shapes = [box(50, 50), *(box(wide, high) for wide, high in sizes)]
+    made = FontBuilder(1000)
+    made.setupGlyphOrder(names)
+    made.setupCharacterMap(dict(zip(codes, names[1:], strict=True)))
+    made.setupGlyf(dict(zip(names, shapes, strict=True)))
+    made.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
+    made.setupHorizontalHeader(ascent=900, descent=-100)
+    made.setupNameTable({"familyName": name, "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(path)
+    return path
+
+
+def test_characters_are_asked_for_in_another_hand(tmp_path: Path) -> None:
+    printed = [
+        font(tmp_path / "a.ttf", range(0x4E00, 0x4E80), 0, "A"),
+        font(tmp_path / "b.ttf", range(0x4E00, 0x4E40), 0, "B"),  # the same pictures
+        font(tmp_path / "c.ttf", range(0x4E40, 0x4EA0), 60, "C"),
+    ]
+    written = font(tmp_path / "d.ttf", range(0x4E10, 0x4EC0), 120, "D")
+    data = glyphs.drawn(printed, written, 50)
+    assert data["base"].shape == (128 + 96, 1024)
+    assert data["query"].shape == (50, 1024)
+    assert data["base"].dtype == data["query"].dtype == np.uint8
+    stored = {row.tobytes() for row in data["base"]}
+    assert len(stored) == len(data["base"])
+    assert not any(row.tobytes() in stored for row in data["query"]), "queries are held out"
+    # A character is nearer to itself in another hand than to most others.
+    far = ((data["query"][:, None].astype(int) - data["base"][None]) ** 2).sum(axis=2)
+    own = np.take_along_axis(far, data["target"][:, None].astype(np.int64), axis=1)
+    assert ((far < own).mean(axis=1) < 0.2).mean() > 0.8
+    again = glyphs.drawn(printed, written, 50)
+    assert all(np.array_equal(again[name], data[name]) for name in data)
+
+
+def test_missing_fonts_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glyphs, "_FONTS", tmp_path)
+    with pytest.raises(SystemExit, match=r"apt-get install fonts-arphic-uming .*fonts-arphic-ukai"):
+        make.main(["glyphs-1024", str(tmp_path / "out.npz")])
