@@ -299,7 +299,7 @@ class IslandJoiner {
     walk_base(at_, descend(at_, 0, *walk), kJoinEf, *walk);
     std::uint32_t best = kNoRow;
     for (std::size_t i = 0; i < walk->pool.size(); ++i) {
-      const std::uint32_t near = walk->pool[i].row();
+      const std::uint32_t near = walk->pool.row(i);
       if (near == row) return;  // found after all
       if (reached_[near] == 0) continue;
       if (best == kNoRow) best = near;

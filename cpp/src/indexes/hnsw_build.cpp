@@ -108,8 +108,8 @@ class Builder {
       select(state_, codec_, row, state_.links, s);
       store_links(state_.mutable_upper(tower, layer), state_.links, s.kept);
       note(s.kept, tower, found.layers[layer]);
-      const Pool::Entry best = walk.pool[0];
-      start = {best.distance, best.row(), state_.tower(best.row()).row};
+      const std::uint32_t nearest = walk.pool.row(0);
+      start = {walk.pool.distance(0), nearest, state_.tower(nearest).row};
     }
     walk_base(at_, start, ef, walk);
     collect(walk.pool, false, s.candidates);
@@ -122,8 +122,8 @@ class Builder {
   void collect(const Pool& pool, bool upper, std::vector<Candidate>& to) const {
     to.clear();
     for (std::size_t i = 0; i < pool.size(); ++i) {
-      const std::uint32_t node = pool[i].row();
-      to.push_back({comparable(pool[i].distance), node, upper ? state_.tower(node).row : node});
+      const std::uint32_t node = pool.row(i);
+      to.push_back({comparable(pool.distance(i)), node, upper ? state_.tower(node).row : node});
     }
   }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/rows_reader.h"
 #include "indexes/hnsw_impl.h"
+#include "indexes/prefetch.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -118,18 +120,34 @@ class Searcher {
   /// turns until compare() returns false; then end(). Without a filter only.
   void begin(const Asked& asked, std::uint32_t without) {
     ask(asked, without);
-    open(ef_);
-    if (growth_ > 0) {
-      const float lift = walk_.query.shift() + (index_.unit() ? 1.0f : 0.0f);
-      indexes::end_beyond(k_, growth_, lift, walk_);
+    indexes::open_top(at_, walk_);
+    phase_ = Phase::kDescends;
+    if (walk_.layer == 0) step_down();
+  }
+  void reach() {
+    if (phase_ == Phase::kWalks) {
+      indexes::reach(at_, walk_);
+    } else if (phase_ == Phase::kDescends) {
+      indexes::reach_upper(at_, walk_);
     }
   }
-  void reach() { indexes::reach(at_, walk_); }
-  bool compare() { return indexes::compare(at_, walk_); }
-  void end(std::int64_t* ids, float* distances, std::size_t k) {
-    take([](std::uint32_t) { return true; });
-    finish(ids, distances, k);
+  bool compare() {
+    switch (phase_) {
+      case Phase::kDescends:
+        indexes::compare_upper(at_, walk_);
+        if (walk_.layer == 0) step_down();
+        return true;
+      case Phase::kWalks:
+        if (indexes::compare(at_, walk_)) return true;
+        take([](std::uint32_t) { return true; });
+        prefetch_finest();
+        phase_ = Phase::kEnds;
+        return true;
+      case Phase::kEnds: break;
+    }
+    return false;
   }
+  void end(std::int64_t* ids, float* distances, std::size_t k) { finish(ids, distances, k); }
 
   void answer_filtered(const Asked& asked, std::uint32_t without, std::int64_t* ids,
                        float* distances, std::size_t k) {
@@ -158,8 +176,17 @@ class Searcher {
     }
   }
 
-  void open(std::size_t ef) {
-    indexes::EntryPoint start = indexes::descend(at_, 0, walk_);
+  /// From the upper layers onto the base.
+  void step_down() {
+    open(walk_.best, ef_);
+    if (growth_ > 0) {
+      const float lift = walk_.query.shift() + (index_.unit() ? 1.0f : 0.0f);
+      indexes::end_beyond(k_, growth_, lift, walk_);
+    }
+    phase_ = Phase::kWalks;
+  }
+
+  void open(indexes::EntryPoint start, std::size_t ef) {
     if (start.row == without_ && at_.entry != kNoRow) {  // from farther off, then
       start.row = at_.state->tower(at_.entry).row;
       walk_.query.score_ids(at_.state->codes.data(), &start.row, 1, &start.distance);
@@ -170,10 +197,10 @@ class Searcher {
   }
 
   void walk(std::size_t ef) {
-    open(ef);
+    open(indexes::descend(at_, 0, walk_), ef);
     do {
-      reach();
-    } while (compare());
+      indexes::reach(at_, walk_);
+    } while (indexes::compare(at_, walk_));
   }
 
   template <class Keep>
@@ -182,10 +209,10 @@ class Searcher {
     scores_.clear();
     const Pool& pool = walk_.pool;
     for (std::size_t i = 0; i < pool.size(); ++i) {
-      const std::uint32_t row = pool[i].row();
+      const std::uint32_t row = pool.row(i);
       if (row == without_ || !keep(row)) continue;
       rows_.push_back(row);
-      scores_.push_back(pool[i].distance);
+      scores_.push_back(pool.distance(i));
     }
   }
 
@@ -244,6 +271,18 @@ class Searcher {
     std::fill(distances + n, distances + k, kInfinity);
   }
 
+  /// Asks memory for the refine rows that compare_finely() reads first.
+  void prefetch_finest() const {
+    if (!index_.refine) return;
+    const std::byte* const store = at_.state->refine.data();
+    const std::size_t stride = index_.refine->stride();
+    constexpr std::size_t kMost = 32;  // more would push one another out of the second cache
+    const std::size_t n = std::min({rows_.size(), rerank_, indexes::Reranker::first(k_), kMost});
+    for (std::size_t i = 0; i < n; ++i) {
+      indexes::prefetch_bytes(store + std::size_t{rows_[i]} * stride, stride);
+    }
+  }
+
   /// Candidates to answers: the last comparison is made with the finest rows kept.
   void compare_finely() {
     float shift = walk_.query.shift();
@@ -286,6 +325,8 @@ class Searcher {
   std::size_t rerank_;
   Asked asked_;
   std::uint32_t without_ = kNoRow;
+  enum class Phase : std::uint8_t { kDescends, kWalks, kEnds };
+  Phase phase_ = Phase::kDescends;
   std::vector<std::uint32_t>& rows_ = walk_.rows;
   std::vector<float>& scores_ = walk_.row_scores;
   std::vector<Found> found_;

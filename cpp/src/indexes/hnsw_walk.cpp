@@ -19,7 +19,7 @@ inline float horizon(const Walk& walk) noexcept {
     return std::numeric_limits<float>::infinity();
   }
   // Codes may say that something is nearer than nothing can be.
-  const float distance = std::max(0.0f, walk.pool[walk.nearest - 1].distance + walk.lift);
+  const float distance = std::max(0.0f, walk.pool.distance(walk.nearest - 1) + walk.lift);
   return walk.growth * distance - walk.lift;
 }
 
@@ -51,51 +51,68 @@ std::size_t WalkStore::bytes() const {
   return sum;
 }
 
-EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
+void open_top(const Snapshot& at, Walk& walk) {
   const State& state = *at.state;
-  const std::byte* codes = state.codes.data();
-  EntryPoint best{0, at.entry, at.entry == kNoRow ? 0 : state.tower(at.entry).row};
-  walk.query.score_ids(codes, &best.row, 1, &best.distance);
+  walk.best = {0, at.entry, at.entry == kNoRow ? 0 : state.tower(at.entry).row};
+  walk.query.score_ids(state.codes.data(), &walk.best.row, 1, &walk.best.distance);
   ++walk.distances;
-  if (best.tower == kNoRow) return best;
+  walk.layer = 0;
+  if (walk.best.tower == kNoRow) return;
+  walk.layer = at.top;
   if (walk.todo.size() < state.width) walk.todo.resize(state.width);
   if (walk.towers.size() < state.width) walk.towers.resize(state.width);
   if (walk.scores.size() < state.width) walk.scores.resize(state.width);
   // Nothing met before is nearer than the best so far: it need not be compared again.
   walk.visited.reset(state.capacity);
-  walk.visited.first(best.row);
-  for (std::uint32_t layer = at.top; layer > level; --layer) {
-    for (bool moved = true; moved;) {
-      moved = false;
-      const Link* links = state.upper(best.tower, layer);
-      std::size_t n = 0;
-      for (std::uint32_t i = 0; i < state.links; ++i) {
-        const std::uint32_t t = links[i].load(std::memory_order_relaxed);
-        if (t == kNoRow) break;
-        // The level matters for a damaged mapped file only: its links could lead anywhere.
-        if (t >= at.towers || state.tower(t).level < layer) continue;
-        const std::uint32_t row = state.tower(t).row;
-        if (!walk.visited.first(row)) continue;
-        walk.towers[n] = t;
-        walk.todo[n] = row;
-        if (n < walk.query.ahead()) {
-          prefetch_bytes(codes + std::size_t{walk.todo[n]} * walk.query.stride(),
-                         walk.query.stride());
-        }
-        ++n;
-      }
-      walk.query.score_ids(codes, walk.todo.data(), n, walk.scores.data());
-      ++walk.hops;
-      walk.distances += n;
-      for (std::size_t i = 0; i < n; ++i) {
-        if (walk.scores[i] < best.distance) {
-          best = {walk.scores[i], walk.towers[i], walk.todo[i]};
-          moved = true;
-        }
-      }
+  walk.visited.first(walk.best.row);
+}
+
+void reach_upper(const Snapshot& at, Walk& walk) {
+  const State& state = *at.state;
+  const std::byte* const codes = state.codes.data();
+  const std::size_t stride = walk.query.stride();
+  const unsigned ahead = walk.query.ahead();
+  const Link* links = state.upper(walk.best.tower, walk.layer);
+  std::size_t n = 0;
+  for (std::uint32_t i = 0; i < state.links; ++i) {
+    const std::uint32_t t = links[i].load(std::memory_order_relaxed);
+    if (t == kNoRow) break;
+    // The level matters for a damaged mapped file only: its links could lead anywhere.
+    if (t >= at.towers || state.tower(t).level < walk.layer) continue;
+    const std::uint32_t row = state.tower(t).row;
+    if (!walk.visited.first(row)) continue;
+    walk.towers[n] = t;
+    walk.todo[n] = row;
+    if (n < ahead) prefetch_bytes(codes + std::size_t{row} * stride, stride);
+    ++n;
+  }
+  walk.reached = n;
+}
+
+void compare_upper(const Snapshot& at, Walk& walk) {
+  const State& state = *at.state;
+  const std::size_t n = walk.reached;
+  walk.query.score_ids(state.codes.data(), walk.todo.data(), n, walk.scores.data());
+  ++walk.hops;
+  walk.distances += n;
+  bool moved = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (walk.scores[i] < walk.best.distance) {
+      walk.best = {walk.scores[i], walk.towers[i], walk.todo[i]};
+      moved = true;
     }
   }
-  return best;
+  if (!moved) --walk.layer;
+  if (walk.layer > 0) prefetch(state.upper(walk.best.tower, walk.layer));
+}
+
+EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk) {
+  open_top(at, walk);
+  while (walk.layer > level) {
+    reach_upper(at, walk);
+    compare_upper(at, walk);
+  }
+  return walk.best;
 }
 
 void open_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk) {

@@ -13,6 +13,12 @@
 
 namespace vicinal::indexes {
 
+struct EntryPoint {
+  float distance;
+  std::uint32_t tower;  ///< kNoRow if there is none
+  std::uint32_t row;
+};
+
 /// The memory one walking thread needs, and counts of what it did.
 struct Walk {
   quantizers::Query query;    ///< what distances are measured from
@@ -23,6 +29,8 @@ struct Walk {
   std::vector<std::uint32_t> towers;
   std::vector<float> scores;
   std::size_t reached = 0;          ///< how many of `todo` the hop under way compares
+  std::uint32_t layer = 0;          ///< where a descent is; 0: it has come down
+  EntryPoint best{};                ///< the nearest that it met
   std::size_t nearest = 0;          ///< a walk in base steps ends by the distance of this one,
   float growth = 0.0f;              ///< times this; 0: it ends when the pool is expanded
   float lift = 0.0f;                ///< what makes a score a distance, from 0 upwards
@@ -59,12 +67,6 @@ class WalkStore {
   std::vector<std::unique_ptr<Walk>> idle_;
 };
 
-struct EntryPoint {
-  float distance;
-  std::uint32_t tower;  ///< kNoRow if there is none
-  std::uint32_t row;
-};
-
 /// Greedy descent from the entry tower through the layers above `level`. walk.query is prepared.
 EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk);
 
@@ -72,8 +74,12 @@ EntryPoint descend(const Snapshot& at, std::uint32_t level, Walk& walk);
 /// Algorithm 2 of Malkov & Yashunin.
 void walk_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk);
 
-// The same in steps, so that a thread can take steps of other walks while memory answers: after
-// open_base(), reach() and compare() in turns until compare() returns false.
+// Both in steps, so that a thread can take steps of other walks while memory answers. After
+// open_top(), reach_upper() and compare_upper() in turns until walk.layer is low enough: walk.best
+// is the entry point. After open_base(), reach() and compare() until compare() returns false.
+void open_top(const Snapshot& at, Walk& walk);
+void reach_upper(const Snapshot& at, Walk& walk);
+void compare_upper(const Snapshot& at, Walk& walk);
 void open_base(const Snapshot& at, const EntryPoint& start, std::size_t ef, Walk& walk);
 /// After open_base(): the walk also ends when all candidates left are farther than `growth` times
 /// the k-th nearest found. Al-Jazzazi et al., "Distance Adaptive Beam Search for Provably Accurate

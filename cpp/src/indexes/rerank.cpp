@@ -17,7 +17,7 @@ std::size_t Reranker::compare(const quantizers::Query& exact, const std::byte* s
                               bool all, std::vector<float>& scores) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::size_t most = rows.size();
-  const std::size_t step = std::max<std::size_t>(8, k / 4);
+  const std::size_t step = first(k) - k;
   if (exact_.size() < most) exact_.resize(most);
   std::size_t done = 0;
   double errors = 0, squares = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -11,6 +12,9 @@ namespace vicinal::indexes {
 /// The last comparison: candidates by the scores of their codes are compared with finer rows.
 class Reranker {
  public:
+  /// So many are compared at least, of those there are.
+  static std::size_t first(std::size_t k) noexcept { return k + std::max<std::size_t>(8, k / 4); }
+
   /// rows: candidates, nearest first by `scores`, which are those of their codes. Returns how many
   /// were compared, rows 0 to n - 1; `scores` then begins with what `exact` says of them. Unless
   /// `all` of them are, it ends where no other is likely to be among the k nearest. By how much
