@@ -125,7 +125,11 @@ def ratios(results: Sequence[Result]) -> list[tuple[str, float, Ratio]]:
 
 def _point(point: Point) -> dict[str, Any]:
     line = {"params": point.params, "recall": point.recall, "rates": point.rates}
-    return {**line, "single_rates": point.single_rates} if point.single_rates else line
+    if point.single_rates:
+        line["single_rates"] = point.single_rates
+    if point.family:  # without it nobody could tell which neighbours to interpolate between
+        line["family"] = point.family
+    return line
 
 
 def _plain(value: Any) -> Any:
