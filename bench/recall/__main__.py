@@ -31,6 +31,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--rounds", type=int, default=10, help="interleaved repeats (default 10)")
     add("--processes", type=int, default=3, metavar="N",
         help="measure each index in N processes, one after the other (default 3)")  # fmt: skip
+    add("--extra", type=int, default=6, metavar="N",
+        help="more rounds at most, where an interval is wide after those (default 6)")  # fmt: skip
     add("--queries", type=int, default=2000, help="use at most so many (default 2000)")
     add("--build-threads", type=int, default=2)
     add("--search-threads", type=int, default=1)
@@ -41,6 +43,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--machine", type=Path, help="the program vicinal_machine: its bounds go to the results")
     add("--json", type=Path, help="append all that was measured, as JSON lines")
     options = parser.parse_args(arguments)
+    if options.extra < 0:
+        parser.error("--extra is at least 0")
     if min(options.k, options.rounds, options.processes) < 1:
         parser.error("-k, --rounds and --processes are at least 1")
     if min(options.build_threads, options.search_threads) < 1:
@@ -66,6 +70,7 @@ def main(arguments: list[str]) -> int:
         k=options.k,
         rounds=options.rounds,
         processes=options.processes,
+        extra=options.extra,
         single=options.single,
         cpu_time=options.cpu_time,
         max_queries=options.queries,

@@ -26,11 +26,12 @@ def how(settings: Settings) -> str:
     pinned = (
         "one thread pinned to one CPU" if threads == 1 else f"{threads} threads on as many CPUs"
     )
+    extra = f", {settings.extra} more where an interval is wide" if settings.extra else ""
     return (
         f"{here['cpu']}, {here['cpus']} CPUs. Search: {pinned}, {call};\n"
-        f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds, "
-        f"contenders interleaved, each in its own process.\nAll get the same float32 rows. "
-        f"Build: {settings.build_threads} threads.{busy}"
+        f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds"
+        f"{extra}, contenders interleaved, each in its own process.\n"
+        f"All get the same float32 rows. Build: {settings.build_threads} threads.{busy}"
     )
 
 

@@ -44,6 +44,7 @@ class Record:
                 "k": settings.k,
                 "rounds": settings.rounds,
                 "processes": settings.processes,
+                "extra_rounds": settings.extra,
                 "build_threads": settings.build_threads,
                 "search_threads": settings.search_threads,
                 "mode": "single" if settings.single else "batch",

@@ -16,13 +16,18 @@ from typing import Any
 from . import datasets
 from .explore import explore
 from .peers import Contender, Params, known
-from .sweep import Point
+from .ratios import paired
+from .sweep import TARGETS, Point
 from .worker import Failure, Worker
 
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
 REPEAT_SECONDS = 0.1  # what a repeat lasts where LEAST queries are done sooner
-LEAST = 250  # queries of one repeat; every round takes the next ones
+LEAST = 200  # queries of one repeat; every round takes the next ones: ten rounds, all 2,000
 WARM = 100  # queries before a contender's turn in a round
+# Extra rounds are for contenders of which an interval reaches farther than that to either side:
+# of 213 ratios after ten rounds a quarter, and most of those that a second run found elsewhere.
+WIDE = 0.045
+STAGE = 3  # extra rounds before it is seen again which these are
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Settings:
     k: int = 10
     rounds: int = 10
     processes: int = 1  # that each contender is measured in, one after the other
+    extra: int = 0  # rounds at most, for contenders whose ratios are not sure by then
     single: bool = False
     cpu_time: bool = False
     max_queries: int | None = None
@@ -118,8 +124,10 @@ class Session:
                 for number in range(self.settings.rounds):
                     if number in self._fresh():
                         self._each(list(self.runners), self._again)
-                    self._one_round(number)
+                    self._one_round(number, self.runners)
                     self._note(f"round {number + 1} of {self.settings.rounds}")
+                for done in range(0, self.settings.extra, STAGE):
+                    self._extra(done)
         except KeyboardInterrupt:
             for runner in self.runners:
                 runner.result.cut_short()
@@ -194,10 +202,21 @@ class Session:
         queries = min(all_queries, max(LEAST, math.ceil(wanted)))
         return queries, max(1, round(wanted / queries))
 
-    def _one_round(self, number: int) -> None:
+    def _extra(self, done: int) -> None:
+        """A few more rounds in new processes, for those whose ratios are not sure yet."""
+        unsure = [runner for runner in self.runners if _unsure(runner.result)]
+        if unsure:
+            self._each([*self._references(), *unsure], self._again)
+        for number in range(done, min(done + STAGE, self.settings.extra)):
+            unsure = [runner for runner in unsure if runner in self.runners]
+            if unsure:
+                self._one_round(self.settings.rounds + number, unsure)
+                self._note(f"extra round {number + 1} for {len(unsure)} contenders")
+
+    def _one_round(self, number: int, runners: Sequence[_Runner]) -> None:
         """A turn for each, from another one on in every round, with the reference beside it."""
-        references, others = self._references(), list(self.runners)
-        others = [runner for runner in others if runner not in references]
+        references = self._references()
+        others = [runner for runner in runners if runner not in references]
         first = number % max(1, len(others))
         beside: list[list[float]] = []
         for runner in others[first:] + others[:first]:
@@ -273,6 +292,12 @@ class Session:
 
 def _blank(points: Sequence[Point]) -> list[Point]:
     return [Point(point.params, point.recall, family=point.family) for point in points]
+
+
+def _unsure(result: Result) -> bool:
+    """Whether a ratio of it has an interval that is wide; of one round there is none."""
+    found = [paired(result.points, result.beside, target) for target in TARGETS]
+    return any(math.log(ratio.high / ratio.low) / 2 > WIDE for ratio in found if ratio)
 
 
 def _append(points: Sequence[Point], *turns: Sequence[float]) -> None:

@@ -65,6 +65,25 @@ class Saving(Exact):
         return self.rows.nbytes
 
 
+class Moody(Saving):
+    """Fast in one repeat, slow in the next."""
+
+    def __init__(self, dim: int, metric: str) -> None:
+        super().__init__(dim, metric)
+        self.moods = np.random.default_rng(os.getpid())
+        self.mood = 1.0
+
+    def tune(self, k: int, params: Params) -> None:
+        super().tune(k, params)
+        self.mood = float(self.moods.choice([1.0, 8.0]))
+
+    def search(self, queries: Floats, k: int) -> Ints:
+        start = time.perf_counter()
+        ids = super().search(queries, k)
+        time.sleep((self.mood - 1) * (time.perf_counter() - start))
+        return ids
+
+
 class Flat(Exact):
     def sweep(self, k: int) -> list[list[Params]]:
         return [[{}]]
@@ -121,6 +140,7 @@ CONTENDERS = [
     Contender("test sleeping", "numpy", "graph", Sleeping),
     Contender("test wrong ids", "numpy", "graph", WrongIds),
     Contender("saving", "numpy", "graph", Saving),
+    Contender("moody", "numpy", "graph", Moody),
     Contender("flat one", "numpy", "flat", Flat),
     Contender("flat two", "numpy", "flat", Flat),
     *(Contender(f"test {how}", "numpy", "graph", partial(Breaking, how=how)) for how in BREAKING),

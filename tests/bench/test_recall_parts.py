@@ -9,6 +9,7 @@ import pytest
 from bench.recall import datasets, explore, machine, peers
 from bench.recall.peers.base import power_of_two, probes
 from bench.recall.ratios import interval, paired, student
+from bench.recall.rounds import WIDE, Result, _unsure
 from bench.recall.sweep import Point, at_recall, brackets, levels_off
 
 
@@ -87,6 +88,24 @@ def test_ratios_are_of_the_same_round() -> None:
     assert (ratio.ratio, ratio.low, ratio.high) == pytest.approx((3.0, 3.0, 3.0))
     assert ratio.rounds == 3
     assert paired(mine, theirs, 0.99) is None
+
+
+def test_a_ratio_is_unsure_where_its_interval_is_wide() -> None:
+    contender = peers.Contender("it", "numpy", "graph", peers.Adapter)
+    base = points((0.85, [100.0] * 4), (0.97, [100.0] * 4))
+
+    def unsure(spread: float, rounds: int = 4) -> bool:
+        rates = [300 * math.exp(spread * sign) for sign in (-1, 1, -1, 1)]
+        mine = points((0.85, rates[:rounds]), (0.97, rates[:rounds]))
+        return _unsure(Result(contender, points=mine, beside=base))
+
+    # Four rounds: the interval reaches 3.182 standard errors of 2 spread / sqrt(3) / 2.
+    edge = WIDE / 3.182 * math.sqrt(3)
+    assert not unsure(0)
+    assert not unsure(0.99 * edge)
+    assert unsure(1.01 * edge)
+    assert not unsure(1.0, rounds=1)
+    assert not _unsure(Result(contender, points=base))  # the reference: nothing was beside it
 
 
 def test_the_interval_holds_what_it_says() -> None:

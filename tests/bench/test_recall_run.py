@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(data: Path, out: Path, *more: str) -> list[str]:
     limits = [f"--time-limit={SECONDS}", f"--search-limit={SECONDS}"]
     words = [sys.executable, "-m", "bench.recall", str(data), f"--adapters={ADAPTERS}"]
-    return [*words, f"--json={out}", *limits, *more]
+    return [*words, f"--json={out}", "--extra=0", *limits, *more]
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -285,6 +285,21 @@ def test_each_process_but_the_first_loads_what_the_first_built(data: Path, tmp_p
     assert all(len(point["rates"]) == 5 for point in line["points"])
 
 
+def test_whose_ratios_are_not_sure_gets_more_rounds(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    words = command(data, out, "--only=saving", "--only=moody", "--reference=saving")
+    words += ["--rounds=4", "--processes=1", "--extra=4"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "4 rounds, 4 more where an interval is wide" in done.stdout
+    assert "extra round 4 for 1 contenders" in done.stderr
+    lines = read(out)
+    assert lines[0]["settings"]["extra_rounds"] == 4
+    line = of_kind(lines, "contender")["moody"]
+    assert {len(p["rates"]) for p in [*line["points"], *line["beside"]]} == {8}
+    assert {ratio["rounds"] for ratio in lines if ratio["kind"] == "ratio"} == {8}
+
+
 def test_the_adapter_that_the_manual_shows_works(data: Path, tmp_path: Path) -> None:
     manual = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"^```python\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)
@@ -317,6 +332,7 @@ def test_the_adapter_that_the_manual_shows_works(data: Path, tmp_path: Path) -> 
     [
         (["--only=nobody"], "no contender starts with"),
         (["--rounds=0"], "at least 1"),
+        (["--extra=-1"], "--extra is at least 0"),
         (["--machine=/no/such/program"], "no such file: /no/such/program"),
     ],
 )

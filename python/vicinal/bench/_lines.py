@@ -54,6 +54,7 @@ def _run(fields: Fields) -> Run:
             settings.choice("mode", ("batch", "single")),
             settings.number_or_none("time_limit_s"),
             settings.text_or_none("clock") or "wall",
+            settings.whole_or_none("extra_rounds") or 0,
         ),
         fields.plain("bounds"),
     )

@@ -89,7 +89,7 @@ def curves(study: Study, look: Look) -> Figure | None:
             ),
         },
     }
-    repeats = wording.repeats(study.settings.rounds).capitalize()
+    repeats = wording.repeats(study.settings).capitalize()
     caption = f"{repeats}, {_threads(study)}. Up and right is better"
     title = look.title("Recall and throughput", study)
     spec = look.spec(title, caption, rows, [line, dots], 400)

@@ -31,6 +31,7 @@ class Settings:
     """How it was measured.
 
     ``mode`` is "batch" or "single", one call per query; ``clock`` is "wall" or "processor".
+    ``extra_rounds``: at most so many more, for contenders whose interval was wide after ``rounds``.
     """
 
     k: int
@@ -40,6 +41,7 @@ class Settings:
     mode: str
     time_limit_s: float | None
     clock: str
+    extra_rounds: int
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def study_line(study: Study) -> str:
     return (
         f"{data.rows:,} vectors of {data.dim:,} dimensions, metric {data.metric}; "
         f"{data.queries:,} queries, recall@{settings.k}; {threads}, {calls}; "
-        f"{wording.repeats(settings.rounds)}, interleaved; built with {settings.build_threads} "
+        f"{wording.repeats(settings)}, interleaved; built with {settings.build_threads} "
         f"threads.{clock}"
     )
 

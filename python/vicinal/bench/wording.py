@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vicinal.bench.records import Contender, Matched, Point, Ratio
+from vicinal.bench.records import Contender, Matched, Point, Ratio, Settings
 
 __all__ = [
     "DASH",
@@ -72,9 +72,11 @@ def rounds(point: Point) -> str:
     return rate(low) if len(point.rates) == 1 else f"{rate(low)}{DASH}{rate(high)}"
 
 
-def repeats(count: int) -> str:
+def repeats(settings: Settings) -> str:
     """Say what a number is the median of."""
-    return "one round" if count == 1 else f"median of {count} rounds"
+    count, most = settings.rounds, settings.rounds + settings.extra_rounds
+    said = "one round" if count == 1 else f"median of {count} rounds"
+    return f"{said}, of up to {most} where intervals were wide" if most > count else said
 
 
 def version(contender: Contender) -> str:
