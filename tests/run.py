@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 PARTS = ("cpp", "package", "python")
 SANITIZERS = {"address": "asan", "thread": "tsan"}
+EMULATORS = {"aarch64": ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")}
+SHARES = 4  # processes of C++ tests for each that runs at a time: some take longer than others
+LONGEST = 1200  # seconds
 ON_WINDOWS = os.name == "nt"
 BIN = "Scripts" if ON_WINDOWS else "bin"
 EXE = ".exe" if ON_WINDOWS else ""
@@ -122,7 +127,7 @@ def run(
 
 
 def read_counts(report: Path) -> Counts:
-    """Counts of a JUnit file, as ctest and pytest write it."""
+    """Counts of a JUnit file, as GoogleTest and pytest write it."""
     root = ElementTree.parse(report).getroot()
     suites = [root] if root.tag == "testsuite" else root.findall("testsuite")
     if not suites:
@@ -132,9 +137,12 @@ def read_counts(report: Path) -> Counts:
         return sum(int(suite.get(key) or 0) for suite in suites)
 
     failed, skipped = total("failures") + total("errors"), total("skipped") + total("disabled")
-    counts = Counts(total("tests") - failed - skipped, failed, skipped)
+    return Counts(total("tests") - failed - skipped, failed, skipped)
+
+
+def ran(counts: Counts, what: str) -> Counts:
     if counts.passed + counts.failed == 0:
-        raise StepError(f"{report} holds no test that ran")
+        raise StepError(f"{what}: no test ran")
     return counts
 
 
@@ -182,48 +190,88 @@ def levels_here(consumer: Path) -> list[str]:
     return said.stdout.split()
 
 
-def run_ctest(
+def run_gtest(
     env: Environment, tree: Path, level: str | None, rooms: Sequence[str], args: argparse.Namespace
 ) -> Counts:
-    report = tree / f"ctest-{level or 'default'}.xml"
-    report.unlink(missing_ok=True)
-    command: Command = [
-        env.tool("ctest"),
-        "--test-dir",
-        tree,
-        "--output-on-failure",
-        f"-j{args.jobs}",
-    ]
-    command += ["--no-tests=error", "--output-junit", report]
-    command += ["-L", f"^({'|'.join(rooms)})$"]
-    if args.filter:
-        command += ["-R", args.filter]
-    if tree.name == "aarch64":
-        # The emulator cannot fork beside threads, start itself anew, or map a giant file; and it
-        # takes minutes over the largest comparisons, of which smaller ones are left.
-        cannot, slow = "ForkedChild|DeathTest|Killed|SparseGiant", "SameAnswersHowever|WholeNumbers"
-        command += ["-E", f"{cannot}|{slow}"]
+    """The C++ tests of some rooms, each handed to one of a few processes.
+
+    A process for each of them costs a second time as much as most of them do.
+    """
     extra = {"VICINAL_ISA": level} if level else {}
     # Leaks are reported through ptrace, which containers often forbid; then only they go unseen.
     extra["ASAN_OPTIONS"] = "detect_stack_use_after_return=1:" + os.environ.get("ASAN_OPTIONS", "")
     extra["UBSAN_OPTIONS"] = "print_stacktrace=1:" + os.environ.get("UBSAN_OPTIONS", "")
     extra["TSAN_OPTIONS"] = "halt_on_error=1:" + os.environ.get("TSAN_OPTIONS", "")
-    words = [str(word) for word in command]
+    variables, before = env.env(**extra), list(EMULATORS.get(tree.name, []))
     if tree.name == "tsan" and shutil.which("setarch"):
         # GCC 12's runtime cannot place its shadow memory where newer kernels randomise widely.
-        words = ["setarch", platform.machine(), "-R", *words]
-    print("  $", " ".join(words), flush=True)
-    done = subprocess.run(words, cwd=ROOT, env=env.env(**extra), capture_output=True, text=True)
+        before = ["setarch", platform.machine(), "-R"]
+    reports = tree / f"gtest-{level or 'default'}"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir()
+    work: list[tuple[list[str], Path]] = []
+    for room in rooms:
+        program = [*before, str(tree / "tests" / "cpp" / f"vicinal_{room}_tests{EXE}")]
+        names = [name for name in list_tests(program, variables) if wanted(name, tree, args.filter)]
+        parts = min(len(names), SHARES * args.jobs)
+        for part in range(parts):
+            some = f"--gtest_filter={':'.join(names[part::parts])}"
+            report = reports / f"{room}-{part}.xml"
+            output = [f"--gtest_output=xml:{report}", "--gtest_brief=1"]
+            work.append(([*program, some, *output], report))
+    print(f"  $ {len(work)} processes of {', '.join(rooms)}", flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        counts = list(pool.map(lambda share: run_share(*share, variables), work))
+    total = (sum(column) for column in zip(Counts(0, 0, 0), *counts, strict=True))
+    return ran(Counts(*total), "C++ tests")
+
+
+def list_tests(program: list[str], variables: dict[str, str]) -> list[str]:
+    """Full names, as GoogleTest lists them: suites, and indented their tests."""
+    command = [*program, "--gtest_list_tests"]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
     if done.returncode != 0:
-        lines = done.stdout.splitlines()
-        print("\n".join(line for line in lines if " Passed " not in line and "Start " not in line))
-        print(done.stderr, file=sys.stderr)
-    if not report.exists():
-        raise StepError("ctest wrote no report")
-    counts = read_counts(report)
-    if done.returncode != 0 and counts.failed == 0:
-        raise StepError(f"ctest ended with {done.returncode}")
-    return counts
+        raise StepError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    names, suite = [], ""
+    for line in done.stdout.splitlines():
+        word = line.split("#")[0].strip()
+        if line.startswith(" "):
+            names.append(suite + word)
+        elif word.endswith("."):
+            suite = word
+    return names
+
+
+def wanted(name: str, tree: Path, pattern: str) -> bool:
+    # The emulator cannot fork beside threads, start itself anew, or map a giant file; and it takes
+    # minutes over the largest comparisons, of which smaller ones are left.
+    cannot, slow = "ForkedChild|DeathTest|Killed|SparseGiant", "SameAnswersHowever|WholeNumbers"
+    if tree.name in EMULATORS and re.search(f"{cannot}|{slow}", name):
+        return False
+    return re.search(pattern, name) is not None
+
+
+def run_share(command: list[str], report: Path, variables: dict[str, str]) -> Counts:
+    """Some tests in one process; one that dies counts as one failure beside what it reported."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=variables,
+            timeout=LONGEST,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        said, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        said, code = f"{late.stdout!r}\nnot done after {LONGEST} s", -1
+    counts = read_counts(report) if report.exists() else Counts(0, 0, 0)
+    if code == 0 and counts.failed == 0 and report.exists():
+        return counts
+    print(f"{said}\nended with {code}: {' '.join(command)}", flush=True)
+    return counts if counts.failed else counts._replace(failed=1)
 
 
 def run_pytest(
@@ -242,7 +290,7 @@ def run_pytest(
     code = run(command, env=env.env(**extra), check=False)
     if not report.exists():
         raise StepError(f"pytest ended with {code} and wrote no report")
-    return read_counts(report)
+    return ran(read_counts(report), "Python tests")
 
 
 def check_wheel(env: Environment) -> Counts:
@@ -328,7 +376,7 @@ def main() -> int:
         some = ROOMS_OF_KERNELS if between else ROOMS_WITH_KERNELS
         rooms = args.room or (ROOMS if everything else some)
         if "cpp" in parts:
-            report.step(f"C++ tests, {name}", partial(run_ctest, env, tree, level, rooms, args))
+            report.step(f"C++ tests, {name}", partial(run_gtest, env, tree, level, rooms, args))
         if "python" in parts and level and not between:
             work = partial(run_pytest, env, tree, level, everything, args)
             report.step(f"Python tests, {name}", work)

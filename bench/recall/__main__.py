@@ -28,11 +28,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--cpu-time", action="store_true",
         help="count processor time, not wall time: a makeshift for a busy machine")  # fmt: skip
     add("-k", type=int, default=10)
-    add("--rounds", type=int, default=10, help="interleaved repeats (default 10)")
+    add("--rounds", type=int, default=7, help="interleaved turns of each (default 7)")
     add("--processes", type=int, default=3, metavar="N",
         help="measure each index in N processes, one after the other (default 3)")  # fmt: skip
-    add("--extra", type=int, default=6, metavar="N",
-        help="more rounds at most, where an interval is wide after those (default 6)")  # fmt: skip
+    add("--extra", type=int, default=3, metavar="N",
+        help="more rounds, where an interval is wide after those (default 3)")  # fmt: skip
     add("--queries", type=int, default=2000, help="use at most so many (default 2000)")
     add("--build-threads", type=int, default=2)
     add("--search-threads", type=int, default=1)

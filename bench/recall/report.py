@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from . import machine
 from .ratios import Ratio
 from .results import ratios
-from .rounds import FLAT_BATCH, FLAT_SINGLE, Result, Settings
+from .rounds import FLAT_BATCH, FLAT_SINGLE, REPEATS, Result, Settings
 from .sweep import TARGETS, Matched, at_recall
 
 REFERENCE = {False: "hnswlib", True: "faiss Flat"}
@@ -26,11 +26,11 @@ def how(settings: Settings) -> str:
     pinned = (
         "one thread pinned to one CPU" if threads == 1 else f"{threads} threads on as many CPUs"
     )
-    extra = f", {settings.extra} more where an interval is wide" if settings.extra else ""
+    extra = f", {settings.extra} rounds more where an interval is wide" if settings.extra else ""
     return (
         f"{here['cpu']}, {here['cpus']} CPUs. Search: {pinned}, {call};\n"
-        f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds"
-        f"{extra}, contenders interleaved, each in its own process.\n"
+        f"recall@{settings.k} by true distance, ties count; median of {settings.rounds} rounds of "
+        f"{REPEATS} repeats{extra}, contenders interleaved, each in its own process.\n"
         f"All get the same float32 rows. Build: {settings.build_threads} threads.{busy}"
     )
 

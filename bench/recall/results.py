@@ -15,7 +15,7 @@ from typing import Any
 
 from . import datasets, machine
 from .ratios import Ratio, paired
-from .rounds import Result, Session, Settings
+from .rounds import REPEATS, Result, Session, Settings
 from .sweep import TARGETS, Point, at_recall
 
 FORMAT = "vicinal-bench/1"
@@ -45,6 +45,7 @@ class Record:
                 "rounds": settings.rounds,
                 "processes": settings.processes,
                 "extra_rounds": settings.extra,
+                "repeats": REPEATS,
                 "build_threads": settings.build_threads,
                 "search_threads": settings.search_threads,
                 "mode": "single" if settings.single else "batch",

@@ -21,19 +21,22 @@ from .sweep import TARGETS, Point
 from .worker import Failure, Worker
 
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
-REPEAT_SECONDS = 0.1  # what a repeat lasts where LEAST queries are done sooner
-LEAST = 200  # queries of one repeat; every round takes the next ones: ten rounds, all 2,000
+# What a repeat lasts where LEAST queries are done sooner. Two libraries that take turns for 0.4 s are
+# compared to within 5.9% (standard deviation) in repeats of 0.1 s, 3.2% in repeats of 0.035 s, 2.3%
+# in repeats of 0.017 s; but then each finds the caches full of the other's rows: 3% of its time.
+REPEAT_SECONDS = 0.035
+LEAST = 100  # queries of one repeat; the next repeat takes the next ones
+REPEATS = 3  # of each setting in a turn, not one after the other
 WARM = 100  # queries before a contender's turn in a round
-# Extra rounds are for contenders of which an interval reaches farther than that to either side:
-# of 213 ratios after ten rounds a quarter, and most of those that a second run found elsewhere.
+# Extra rounds, in a process of their own, are for contenders of which an interval reaches farther
+# than that to either side: a second run would find these elsewhere.
 WIDE = 0.045
-STAGE = 3  # extra rounds before it is seen again which these are
 
 
 @dataclass(frozen=True)
 class Settings:
     k: int = 10
-    rounds: int = 10
+    rounds: int = 7  # of three repeats each: 2,100 queries at least
     processes: int = 1  # that each contender is measured in, one after the other
     extra: int = 0  # rounds at most, for contenders whose ratios are not sure by then
     single: bool = False
@@ -87,7 +90,7 @@ class _Runner:
     result: Result
     worker: Worker
     repeats: list[tuple[int, int]] = field(default_factory=list)  # queries and passes, per point
-    rates: list[float] = field(default_factory=list)  # of the turn that was last, per point
+    rates: list[list[float]] = field(default_factory=list)  # of its last turn, per point
     kept: Path | None = None  # its index, if it could be saved
 
 
@@ -126,8 +129,7 @@ class Session:
                         self._each(list(self.runners), self._again)
                     self._one_round(number, self.runners)
                     self._note(f"round {number + 1} of {self.settings.rounds}")
-                for done in range(0, self.settings.extra, STAGE):
-                    self._extra(done)
+                self._extra()
         except KeyboardInterrupt:
             for runner in self.runners:
                 runner.result.cut_short()
@@ -202,12 +204,14 @@ class Session:
         queries = min(all_queries, max(LEAST, math.ceil(wanted)))
         return queries, max(1, round(wanted / queries))
 
-    def _extra(self, done: int) -> None:
+    def _extra(self) -> None:
         """A few more rounds in new processes, for those whose ratios are not sure yet."""
+        if self.settings.extra == 0:
+            return
         unsure = [runner for runner in self.runners if _unsure(runner.result)]
         if unsure:
             self._each([*self._references(), *unsure], self._again)
-        for number in range(done, min(done + STAGE, self.settings.extra)):
+        for number in range(self.settings.extra):
             unsure = [runner for runner in unsure if runner in self.runners]
             if unsure:
                 self._one_round(self.settings.rounds + number, unsure)
@@ -218,7 +222,7 @@ class Session:
         references = self._references()
         others = [runner for runner in runners if runner not in references]
         first = number % max(1, len(others))
-        beside: list[list[float]] = []
+        beside: list[list[list[float]]] = []
         for runner in others[first:] + others[:first]:
             if self._turn([runner, *references], number):
                 _append(runner.result.points, runner.rates)
@@ -237,24 +241,26 @@ class Session:
         return found if len(self.runners) > 1 else []
 
     def _turn(self, runners: Sequence[_Runner], number: int) -> bool:
-        """Throughput of every point of one contender, or of two whose points alternate.
+        """Throughputs of every point of one contender, or of two whose points alternate.
 
-        What has the same recall is measured in the same fraction of a second, for a shared
-        machine is faster or slower for a second or two at a time. False if one of them failed.
+        What has the same recall is measured in the same tenth of a second, for a shared machine is
+        faster or slower for a fraction of a second, or for two. False if one of them failed.
         """
         slots = [
             (point.recall, runner, place)
             for runner in runners
             for place, point in enumerate(runner.result.points)
         ]
-        slots.sort(key=lambda slot: slot[0], reverse=number % 2 == 1)
+        slots.sort(key=lambda slot: slot[0])
         for runner in runners:
-            runner.rates = [math.nan] * len(runner.result.points)
+            runner.rates = [[] for _ in runner.result.points]
             self._each([runner], self._warm)
-        for _, runner, place in slots:
-            if any(runner not in self.runners for runner in runners):
-                return False
-            self._each([runner], partial(self._measure, place=place, number=number))
+        repeats = 1 if any(runner.result.exact for runner in runners) else REPEATS
+        for repeat in range(number * repeats, (number + 1) * repeats):
+            for _, runner, place in slots if repeat % 2 == 0 else slots[::-1]:
+                if any(runner not in self.runners for runner in runners):
+                    return False
+                self._each([runner], partial(self._measure, place=place, number=repeat))
         return all(runner in self.runners for runner in runners)
 
     def _warm(self, runner: _Runner) -> None:
@@ -265,7 +271,7 @@ class Session:
         queries, passes = runner.repeats[place]
         repeat = (settings.k, point.params, number * queries, queries, passes)
         how = (settings.single, settings.cpu_time)
-        runner.rates[place] = self._call(runner, "rate", *repeat, *how)
+        runner.rates[place].append(self._call(runner, "rate", *repeat, *how))
         if runner.result.exact and len(point.single_rates) <= number:
             one = (settings.k, point.params, 0, FLAT_SINGLE, 1, True, settings.cpu_time)
             point.single_rates.append(self._call(runner, "rate", *one))
@@ -300,10 +306,10 @@ def _unsure(result: Result) -> bool:
     return any(math.log(ratio.high / ratio.low) / 2 > WIDE for ratio in found if ratio)
 
 
-def _append(points: Sequence[Point], *turns: Sequence[float]) -> None:
-    """One more round for each point: the geometric mean of some turns."""
+def _append(points: Sequence[Point], *turns: Sequence[Sequence[float]]) -> None:
+    """The repeats of one more round for each point: geometric means of those of some turns."""
     for point, rates in zip(points, zip(*turns, strict=True), strict=True):
-        point.rates.append(statistics.geometric_mean(rates))
+        point.rates += [statistics.geometric_mean(same) for same in zip(*rates, strict=True)]
 
 
 def _installed(library: str) -> str | None:

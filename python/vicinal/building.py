@@ -17,13 +17,9 @@ from vicinal.errors import RecallWarning
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.report import BuildReport
-from vicinal.tuning import Plan, Task, as_task, planned
+from vicinal.tuning import HOPED, K, Plan, Task, as_task, planned
 
 __all__ = ["build"]
-
-K = 10
-#: A recall that most will ask for: measured too, unless it costs far more than the recall asked.
-HOPED = 0.99
 
 
 def build(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +33,15 @@ LARGEST_FLOAT16 = 65504.0
 #: Half as many links find as much with more comparisons.
 LINKS = (16, 8)
 LINK_BYTES, ID_BYTES, TOWER_BYTES = 4, 8, 16
-#: Of `build_ef`, tried on a sample where time is limited. Calibrating asks 2000 queries about so
-#: many times; a sample answers fewer of them, once.
+#: Neighbours per query whose recall is promised.
+K = 10
+#: A recall that most will ask for: measured too, unless it costs far more than the recall asked.
+HOPED = 0.99
+#: Of `build_ef`, tried on a sample where time is limited, and queries to calibrate that with. Among
+#: n times as many vectors, the searches that find as many neighbours take n**HARDER times as long.
 EFFORTS = (200, 100, 50)
-CALIBRATIONS = 25
 ASKED = 500
+HARDER = 0.5
 
 
 @dataclass(frozen=True)
@@ -314,25 +319,28 @@ def _in_time(task: Task, plan: Plan, limit: float) -> Plan:
     some = min(n, _forms.ROWS)
     drawn = np.random.default_rng(task.seed).choice(n, some, replace=False)
     sample = task.rows[np.sort(drawn)]
-    asked = sample[:ASKED] if task.given is None else task.given[:ASKED]
+    asked = _judge.halves(sample, task.given, task.seed, ASKED)
+    all_asked = min(_judge.SAMPLE, n if task.given is None else len(task.given))
+    times = all_asked / sum(len(half.own) for half in asked)
     # Of a graph: each vector is compared with a number that grows as the logarithm of all.
     larger = n * math.log(n) / (some * math.log(some))
-    times = _judge.SAMPLE / len(asked)
+    harder = (n / some) ** HARDER
+    how: dict[str, Any] = {"threads": task.threads, "progress": task.progress}
     try:
-        exact = FlatIndex(dim, task.metric)
-        exact.add(sample, threads=task.threads)
-        answers = times * n / some * _seconds(exact, asked, task.threads)
+        begin = time.perf_counter()
+        judge = _judge.Judge(sample, None, task.metric, K, asked, **how)
+        answers = times * n / some * (time.perf_counter() - begin)
         for build_ef in EFFORTS:
-            tried = replace(plan, params=replace(plan.params, build_ef=build_ef))
-            index = tried.make()
-            begin = time.perf_counter()
-            index.add(sample, threads=task.threads, progress=task.progress)
-            building = larger * (time.perf_counter() - begin)
-            calibrating = times * CALIBRATIONS * _seconds(index, asked, task.threads)
+            params = replace(plan.params, build_ef=build_ef)
+            index = HNSWIndex.from_params(dim, task.metric, params, transform=plan.transform)
+            building = larger * _seconds(partial(_build, index, sample, how))
+            goals = task.recall, max(task.recall, HOPED)
+            calibrating = _seconds(partial(_judge.measure, judge, index, (K,), *goals))
             used = time.perf_counter() - task.start
-            if used + building + answers + calibrating <= limit:
+            if used + building + answers + times * harder * calibrating <= limit:
                 said = f", build_ef {build_ef} to be done in {limit:g} s"
-                return tried if build_ef == EFFORTS[0] else replace(tried, why=plan.why + said)
+                why = plan.why if build_ef == EFFORTS[0] else plan.why + said
+                return replace(plan, params=params, why=why)
     except ArgumentError:
         _refuse_bad_rows(task)
         raise
@@ -340,9 +348,14 @@ def _in_time(task: Task, plan: Plan, limit: float) -> Plan:
     return _exact(task, f"{_numbers(task)}: {why}")
 
 
-def _seconds(index: FlatIndex | HNSWIndex, queries: Array, threads: int | None) -> float:
+def _build(index: HNSWIndex, rows: Array, how: dict[str, Any]) -> None:
+    index.add(rows, **how)
+    index.reorder(**how)
+
+
+def _seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
-    index.search(queries, 10, threads=threads)
+    work()
     return time.perf_counter() - begin
 
 

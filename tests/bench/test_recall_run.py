@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bench.recall.ratios import paired
+from bench.recall.rounds import REPEATS
 from bench.recall.sweep import Point
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="contenders die of POSIX signals here")
@@ -85,7 +86,7 @@ def test_a_good_contender_has_everything(run: tuple[str, Any]) -> None:
     assert build["threads"] == 2
     assert build["peak_growth_bytes"] >= 0
     assert build["file_bytes"] is None  # it cannot save
-    assert all(len(point["rates"]) == 3 for point in line["points"])
+    assert all(len(point["rates"]) == 3 * REPEATS for point in line["points"])
     recalls = [point["recall"] for point in line["points"]]
     assert recalls == sorted(recalls)
     assert recalls[0] < 0.90
@@ -111,7 +112,7 @@ def test_a_sleeper_is_slower_and_as_exact(run: tuple[str, Any]) -> None:
     assert {line["target"] for line in ratios} == {0.90, 0.95, 0.99}
     for line in ratios:
         assert line["reference"] == "test exact"
-        assert line["rounds"] == 3
+        assert line["rounds"] == 3 * REPEATS
         assert line["low"] <= line["ratio"] <= line["high"]
         assert line["ratio"] == pytest.approx(told_by_points(sleeping, line["target"]))
         assert line["ratio"] < 0.7  # it is a third, less what a busy machine disturbs
@@ -291,13 +292,13 @@ def test_whose_ratios_are_not_sure_gets_more_rounds(data: Path, tmp_path: Path) 
     words += ["--rounds=4", "--processes=1", "--extra=4"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert "4 rounds, 4 more where an interval is wide" in done.stdout
+    assert f"4 rounds of {REPEATS} repeats, 4 rounds more where an interval is wide" in done.stdout
     assert "extra round 4 for 1 contenders" in done.stderr
     lines = read(out)
     assert lines[0]["settings"]["extra_rounds"] == 4
     line = of_kind(lines, "contender")["moody"]
-    assert {len(p["rates"]) for p in [*line["points"], *line["beside"]]} == {8}
-    assert {ratio["rounds"] for ratio in lines if ratio["kind"] == "ratio"} == {8}
+    assert {len(p["rates"]) for p in [*line["points"], *line["beside"]]} == {8 * REPEATS}
+    assert {ratio["rounds"] for ratio in lines if ratio["kind"] == "ratio"} == {8 * REPEATS}
 
 
 def test_the_adapter_that_the_manual_shows_works(data: Path, tmp_path: Path) -> None:

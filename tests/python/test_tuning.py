@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,14 +146,13 @@ def test_no_time_leaves_exact_search(rows: Any) -> None:
 
 
 def test_little_time_takes_less_effort(rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Start; then begin and end of a graph and the time after its searches, for each effort.
-    clock = iter([0, 0, 10, 10, 10, 13, 13, 13, 14, 14])
-    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    monkeypatch.setattr(tuning, "_seconds", lambda *_: 0.0)
-    plan = vicinal.tune(rows, build_time=15)  # 10 + 10, 13 + 3, 14 + 1
+    # Building and calibrating, for each effort: too long, too long, short enough.
+    clock = iter([5000, 10, 10, 5000, 100, 100])
+    monkeypatch.setattr(tuning, "_seconds", lambda work: next(clock))
+    plan = vicinal.tune(rows, build_time=4000)
     assert isinstance(plan.params, vicinal.HNSWParams)
     assert plan.params.build_ef == 50
-    assert "build_ef 50 to be done in 15 s" in plan.why
+    assert "build_ef 50 to be done in 4000 s" in plan.why
 
 
 @pytest.mark.parametrize("seconds", [0, -1.5, float("nan"), "9", True])
