@@ -21,9 +21,10 @@ from .sweep import TARGETS, Point
 from .worker import Failure, Worker
 
 FLAT_BATCH, FLAT_SINGLE = 1000, 50  # queries of one repeat of exact search
-# What a repeat lasts where LEAST queries are done sooner. Two libraries that take turns for 0.4 s are
-# compared to within 5.9% (standard deviation) in repeats of 0.1 s, 3.2% in repeats of 0.035 s, 2.3%
-# in repeats of 0.017 s; but then each finds the caches full of the other's rows: 3% of its time.
+# What a repeat lasts where LEAST queries are done sooner. Two libraries that take turns for 0.4 s
+# are compared to within 5.9% (standard deviation) in repeats of 0.1 s, 3.2% in repeats of 0.035 s
+# and 2.3% in repeats of 0.017 s; but then each finds the caches full of the other's rows, which
+# takes 3% of its time.
 REPEAT_SECONDS = 0.035
 LEAST = 100  # queries of one repeat; the next repeat takes the next ones
 REPEATS = 3  # of each setting in a turn, not one after the other
