@@ -11,6 +11,8 @@ constexpr std::int64_t kMostThreads = 1024;
 Run::Run(py::handle threads, py::handle progress, Length length) : progress_(progress) {
   if (!threads.is_none()) {
     options_.threads = static_cast<unsigned>(whole(threads, "threads", 1, kMostThreads));
+  } else {
+    options_.threads = default_threads();  // of now: another call may change it while this one runs
   }
   const bool silent = progress.is_none();
   if (!silent && PyCallable_Check(progress.ptr()) == 0) {

@@ -178,6 +178,40 @@ def test_progress_tells_how_far(empty: Any, normal: Any, tmp_path: Path) -> None
     assert told
 
 
+def test_ids_are_found_while_rows_are_added(empty: Any, normal: Any) -> None:
+    rows = normal(3000, DIM)
+    index = empty
+    index.add(rows[:1000], ids=np.arange(1000) + 7)
+    told: list[bool] = []
+
+    def ask(*_: object) -> None:
+        told.append(7 in index and 6 not in index and len(index.get(1006)) == DIM)
+
+    index.add(rows[1000:], progress=ask)
+    assert told
+    assert all(told)
+    assert 3006 in index
+
+
+def test_the_number_of_threads_may_change_meanwhile(empty: Any, normal: Any) -> None:
+    rows = normal(6000, DIM)
+
+    def more(*_: object) -> None:
+        vicinal.set_default_threads(16)
+
+    vicinal.set_default_threads(1)
+    try:
+        empty.add(rows, progress=more)
+        vicinal.set_default_threads(1)
+        found = empty.search(many(rows), 1, progress=more)
+        vicinal.set_default_threads(1)
+        vicinal.cluster.kmeans(rows, 200, progress=more)
+    finally:
+        vicinal.set_default_threads(None)
+    assert found.ids.shape == (len(many(rows)), 1)
+    assert len(empty) == len(rows)
+
+
 def test_progress_may_stop(empty: Any, normal: Any, tmp_path: Path) -> None:
     rows = normal(3000, DIM)
     index = empty

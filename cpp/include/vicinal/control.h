@@ -20,7 +20,9 @@ struct RunOptions {
   std::function<bool(const Progress&)> progress;
 };
 
-/// 0 returns to one per usable CPU. The environment is read in Python, never here.
+/// 0 returns to one per usable CPU. The environment is read in Python, never here. Not to be
+/// called while a call whose RunOptions leave `threads` at 0 is running: it has made room for as
+/// many threads as there were to be.
 void set_default_threads(unsigned threads);
 unsigned default_threads();
 

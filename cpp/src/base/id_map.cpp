@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdint>
+#include <random>
 #include <utility>
 
 namespace vicinal {
@@ -16,13 +18,31 @@ constexpr std::size_t slots_for(std::size_t ids) {
   return slots;
 }
 
+// Odd numbers that nobody outside this process knows. Ids may come from a file, made so that by a
+// function known to all they would meet in one place, and each would look through all others
+// (Dietzfelbinger et al., J. Algorithms 25(1), 1997). No answer depends on where an id is kept.
+struct Keys {
+  std::uint64_t first, second;
+};
+
+std::uint64_t drawn() noexcept {
+  try {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32 | device()) | 1u;
+  } catch (...) {  // a system without a source of randomness
+    return 0x9E3779B97F4A7C15u;
+  }
+}
+
+const Keys keys = {drawn(), drawn()};
+
 }  // namespace
 
 std::size_t IdMap::home(std::int64_t id) const noexcept {
-  // Ids often step by powers of two: both multiplications and shifts are needed to spread them.
-  auto z = static_cast<std::uint64_t>(id);
-  z = (z ^ (z >> 32)) * 0x9E3779B97F4A7C15ull;
-  return static_cast<std::size_t>(z ^ (z >> 29)) & (slots_.size() - 1);
+  // Ids often step by powers of two: multiplications and a shift between them spread these.
+  auto z = static_cast<std::uint64_t>(id) * keys.first;
+  z = (z ^ (z >> 32)) * keys.second;
+  return static_cast<std::size_t>(z >> shift_);
 }
 
 std::uint32_t IdMap::find(std::int64_t id) const noexcept {
@@ -46,29 +66,16 @@ bool IdMap::insert(std::int64_t id, std::uint32_t row) {
 }
 
 void IdMap::assign(std::int64_t id, std::uint32_t row) {
-  if (insert(id, row)) return;
-  std::size_t at = home(id);
-  while (slots_[at].id != id) at = (at + 1) & (slots_.size() - 1);
-  slots_[at].row = row;
+  if (!insert(id, row)) replace(id, row);
 }
 
-bool IdMap::erase(std::int64_t id) {
+bool IdMap::replace(std::int64_t id, std::uint32_t row) {
   if (slots_.empty() || id == kNoId) return false;
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t hole = home(id);
-  while (slots_[hole].id != id) {
-    if (slots_[hole].id == kNoId) return false;
-    hole = (hole + 1) & mask;
+  std::size_t at = home(id);
+  for (; slots_[at].id != id; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].id == kNoId) return false;
   }
-  // Pulls later members of the run back over the hole, so that no tombstones gather.
-  for (std::size_t at = (hole + 1) & mask; slots_[at].id != kNoId; at = (at + 1) & mask) {
-    if (((at - home(slots_[at].id)) & mask) >= ((at - hole) & mask)) {
-      slots_[hole] = slots_[at];
-      hole = at;
-    }
-  }
-  slots_[hole].id = kNoId;
-  --size_;
+  slots_[at].row = row;
   return true;
 }
 
@@ -88,10 +95,11 @@ std::size_t IdMap::bytes() const noexcept { return slots_.capacity() * sizeof(Sl
 void IdMap::grow(std::size_t slots) {
   const std::vector<Slot> old =
       std::exchange(slots_, std::vector<Slot>(slots, Slot{kNoId, kNoRow}));
+  for (shift_ = 64; slots > 1; slots /= 2) --shift_;
   for (const Slot& s : old) {
     if (s.id == kNoId) continue;
     std::size_t at = home(s.id);
-    while (slots_[at].id != kNoId) at = (at + 1) & (slots - 1);
+    while (slots_[at].id != kNoId) at = (at + 1) & (slots_.size() - 1);
     slots_[at] = s;
   }
 }

@@ -16,7 +16,7 @@ class IdMap {
   /// False, and nothing changes, if present.
   bool insert(std::int64_t id, std::uint32_t row);
   void assign(std::int64_t id, std::uint32_t row);  ///< insert or replace
-  bool erase(std::int64_t id);
+  bool replace(std::int64_t id, std::uint32_t row);  ///< false, and nothing changes, if absent
   void reserve(std::size_t ids);
   void clear();
   std::size_t size() const noexcept { return size_; }
@@ -29,8 +29,9 @@ class IdMap {
   };
   std::size_t home(std::int64_t id) const noexcept;
   void grow(std::size_t slots);
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  // a power of two
   std::size_t size_ = 0;
+  unsigned shift_ = 0;  // of a hash, to the number of a slot
 };
 
 }  // namespace vicinal

@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
-#include "base/id_map.h"
 #include "base/parallel.h"
 #include "indexes/binary_impl.h"
+#include "indexes/row_ids.h"
 #include "kernels/bits.h"
 #include "vicinal/errors.h"
 
@@ -133,21 +133,9 @@ BitOrigin BinaryIndex::Impl::origin_of(const BitSegment& segment, std::uint32_t 
 std::vector<std::uint32_t> BinaryIndex::Impl::ascending_order(const Snapshot& now,
                                                               const std::int64_t* ids,
                                                               std::size_t count) {
-  const bool in_order =
-      std::adjacent_find(ids, ids + count, [](std::int64_t a, std::int64_t b) { return a >= b; }) ==
-      ids + count;
-  if (in_order && ids[0] >= 0 && static_cast<std::uint64_t>(ids[0]) >= now.next_id) return {};
-  IdMap fresh;
-  fresh.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto refuse = [&](const char* why) {
-      throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-    };
-    if (ids[i] < 0) refuse("; ids are 0 or more");
-    if (now.find(ids[i]).row != kNoRow) refuse(", which this index already holds");
-    if (!fresh.insert(ids[i], 0)) refuse(" for the second time");
-  }
-  if (in_order) return {};
+  if (indexes::ids_rise(ids, count, now.next_id)) return {};
+  indexes::check_new_ids(ids, count, [&](std::int64_t id) { return now.find(id).row; });
+  if (indexes::ids_rise(ids, count, 0)) return {};
   std::vector<std::uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0u);
   std::sort(order.begin(), order.end(),
@@ -225,17 +213,12 @@ void BinaryIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids,
 void BinaryIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   const std::lock_guard<std::mutex> writing(writer_);
   const View now = view();
-  IdMap seen;
   std::vector<std::vector<std::uint32_t>> gone(now->parts.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto refuse = [&](const char* why) {
-      throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-    };
-    const BitPlace place = ids[i] < 0 ? BitPlace{} : now->find(ids[i]);
-    if (place.row == kNoRow) refuse(", which this index does not hold");
-    if (!seen.insert(ids[i], 0)) refuse(" for the second time");
-    gone[place.part].push_back(place.row);
-  }
+  indexes::rows_to_remove(ids, count, [&](std::int64_t id) {
+    const BitPlace place = id < 0 ? BitPlace{} : now->find(id);
+    if (place.row != kNoRow) gone[place.part].push_back(place.row);
+    return place.row;
+  });
   if (count == 0) return;
 
   auto next = std::make_shared<Snapshot>();

@@ -43,54 +43,16 @@ void FlatIndex::Impl::publish(Snapshot next) {
   view_.swap(fresh);
 }
 
-void FlatIndex::Impl::ensure_map() const {
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (map_ready_) return;
-  const View now = view();
-  map_.clear();
-  if (!now->numbered()) {
-    map_.reserve(now->live());
-    for (std::uint32_t row = 0; row < now->rows; ++row) {
-      // A damaged file may hold anything; negative ids cannot be asked for.
-      if (!now->gone(row) && now->id(row) >= 0) map_.insert(now->id(row), row);
-    }
-  }
-  map_ready_ = true;
-}
-
-template <class Use>
-void FlatIndex::Impl::with_ids(Use use) const {
-  for (;;) {
-    {
-      const std::shared_lock<std::shared_mutex> lock(map_mutex_);
-      const View now = view();
-      if (now->numbered()) {
-        use(now, [&](std::int64_t id) {
-          const bool here = static_cast<std::uint64_t>(id) < now->rows &&
-                            !now->gone(static_cast<std::uint32_t>(id));
-          return here ? static_cast<std::uint32_t>(id) : kNoRow;
-        });
-        return;
-      }
-      if (map_ready_) {
-        use(now, [&](std::int64_t id) { return id < 0 ? kNoRow : map_.find(id); });
-        return;
-      }
-    }
-    ensure_map();
-  }
-}
-
 bool FlatIndex::Impl::contains(std::int64_t id) const {
   bool found = false;
-  with_ids([&](const View&, auto find) { found = find(id) != kNoRow; });
+  with_ids([&](const View&, const auto& find) { found = find(id) != kNoRow; });
   return found;
 }
 
 void FlatIndex::Impl::get(std::int64_t id, float* out) const {
   View at;
   std::uint32_t row = kNoRow;
-  with_ids([&](const View& now, auto find) {
+  with_ids([&](const View& now, const auto& find) {
     at = now;
     row = find(id);
   });
@@ -102,7 +64,7 @@ void FlatIndex::Impl::get(std::int64_t id, float* out) const {
 FlatIndex::Impl::View FlatIndex::Impl::rows_of(const std::int64_t* ids, std::size_t count,
                                                std::vector<std::uint32_t>& rows) const {
   View at;
-  with_ids([&](const View& now, auto find) {
+  with_ids([&](const View& now, const auto& find) {
     at = now;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t row = find(ids[i]);
@@ -114,46 +76,13 @@ FlatIndex::Impl::View FlatIndex::Impl::rows_of(const std::int64_t* ids, std::siz
   return at;
 }
 
-bool FlatIndex::Impl::ids_rise(const std::int64_t* ids, std::size_t count,
-                               std::uint64_t first_allowed) {
-  if (count == 0) return true;
-  if (ids[0] < 0 || static_cast<std::uint64_t>(ids[0]) < first_allowed) return false;
-  return std::adjacent_find(ids, ids + count,
-                            [](std::int64_t a, std::int64_t b) { return a >= b; }) == ids + count;
-}
-
-void FlatIndex::Impl::check_new_ids(const Snapshot& now, const std::int64_t* ids,
-                                    std::size_t count) const {
-  if (ids_rise(ids, count, now.next_id)) return;  // new, each of them
-  IdMap fresh;
-  fresh.reserve(count);
-  with_ids([&](const View&, auto find) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto refuse = [&](const char* why) {
-        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-      };
-      if (ids[i] < 0) refuse("; ids are 0 or more");
-      if (find(ids[i]) != kNoRow) refuse(", which this index already holds");
-      if (!fresh.insert(ids[i], 0)) refuse(" for the second time");
-    }
-  });
-}
-
 void FlatIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   const std::lock_guard<std::mutex> writing(writer_);
   View now;
-  std::vector<std::uint32_t> rows(count);
-  IdMap seen;
-  with_ids([&](const View& at, auto find) {
+  std::vector<std::uint32_t> rows;
+  with_ids([&](const View& at, const auto& find) {
     now = at;
-    for (std::size_t i = 0; i < count; ++i) {
-      rows[i] = find(ids[i]);
-      const auto refuse = [&](const char* why) {
-        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-      };
-      if (rows[i] == kNoRow) refuse(", which this index does not hold");
-      if (!seen.insert(ids[i], 0)) refuse(" for the second time");
-    }
+    rows = indexes::rows_to_remove(ids, count, find);
   });
   if (count == 0) return;
 
@@ -164,16 +93,7 @@ void FlatIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   next.dead = std::move(dead);
   next.removed += static_cast<std::uint32_t>(count);
   // Every search reads dead rows: beyond a quarter they cost more than they save.
-  const bool compact = next.removed > next.rows / 4;
-  if (compact) next = compacted(next);
-
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (compact) {
-    map_.clear();
-    map_ready_ = false;
-  } else if (map_ready_) {
-    for (std::size_t i = 0; i < count; ++i) map_.erase(ids[i]);
-  }
+  if (next.removed > next.rows / 4) next = compacted(next);
   publish(std::move(next));
 }
 
@@ -205,8 +125,7 @@ MemoryReport FlatIndex::Impl::memory() const {
       report.push_back({array.name, array.values.size() * sizeof(float), false});
     }
   }
-  const std::shared_lock<std::shared_mutex> lock(map_mutex_);
-  if (map_.bytes() != 0) report.push_back({"id map", map_.bytes(), false});
+  if (row_ids_.bytes() != 0) report.push_back({"id map", row_ids_.bytes(), false});
   return report;
 }
 

@@ -86,7 +86,11 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
   constexpr auto kLastId = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (ids != nullptr) {
-    check_new_ids(now, ids, rows.rows);
+    if (!indexes::ids_rise(ids, rows.rows, now.next_id)) {
+      with_ids([&](const View&, const auto& find) {
+        indexes::check_new_ids(ids, rows.rows, find);
+      });
+    }
   } else if (now.next_id > kLastId || kLastId - now.next_id < rows.rows - 1) {
     throw ArgumentError("ids must be given: the highest so far leaves too few numbers above it");
   }
@@ -128,7 +132,8 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     for (std::size_t i = 0; i < rows.rows; ++i) to[i] = new_id(i);
   }
   next.ascending = now.ascending &&
-                   (ids == nullptr || ids_rise(ids, rows.rows, now.rows == 0 ? 0 : now.next_id));
+                   (ids == nullptr ||
+                    indexes::ids_rise(ids, rows.rows, now.rows == 0 ? 0 : now.next_id));
   for (std::size_t i = 0; i < rows.rows; ++i) {
     next.next_id = std::max(next.next_id, static_cast<std::uint64_t>(new_id(i)) + 1);
   }
@@ -137,19 +142,12 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     dead->resize(next.rows);
     next.dead = std::move(dead);
   }
-
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (now.numbered() && table) map_ready_ = false;  // built from the table when first asked
-  if (table && map_ready_) {
-    map_.reserve(next.live());
-    for (std::size_t i = 0; i < rows.rows; ++i)
-      map_.insert(new_id(i), static_cast<std::uint32_t>(now.rows + i));
-  }
   publish(std::move(next));
 }
 
 FlatIndex::Impl::Snapshot FlatIndex::Impl::compacted(const Snapshot& now) const {
   Snapshot next = now;
+  ++next.numbering;
   next.rows = now.live();
   next.removed = 0;
   next.dead = nullptr;

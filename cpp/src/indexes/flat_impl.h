@@ -2,12 +2,11 @@
 
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
-#include "base/id_map.h"
 #include "indexes/flat_state.h"
+#include "indexes/row_ids.h"
 #include "vicinal/flat.h"
 
 namespace vicinal {
@@ -47,26 +46,21 @@ struct FlatIndex::Impl {
   const FlatParams params;
 
  private:
-  /// Calls use(snapshot, find), find(id) being the live row of an id in that snapshot, or kNoRow.
-  template <class Use>
-  void with_ids(Use use) const;
-  void ensure_map() const;
   void publish(Snapshot next);
+  /// As RowIds::with().
+  template <class Use>
+  void with_ids(const Use& use) const {
+    row_ids_.with([this] { return view(); }, use);
+  }
 
   std::shared_ptr<indexes::FlatStore> grown(const Snapshot& now, const quantizers::Codec& codec,
                                             std::size_t capacity, bool table) const;
   void encode(const VectorsView& rows, const quantizers::Codec& codec, std::byte* to,
               const RunOptions& run) const;
-  /// Whether new ids rise, beginning at first_allowed or above.
-  static bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_allowed);
-  void check_new_ids(const Snapshot& now, const std::int64_t* ids, std::size_t count) const;
   Snapshot compacted(const Snapshot& now) const;
 
   std::mutex writer_;  // add() and remove(), one at a time
-  // Taken before view_mutex_. While it is held, shared or not, map and snapshot belong together.
-  mutable std::shared_mutex map_mutex_;
-  mutable IdMap map_;  // live rows; unused while ids are row numbers; built when first asked
-  mutable bool map_ready_ = false;
+  indexes::RowIds row_ids_;
   mutable std::mutex view_mutex_;  // held only to copy or swap the pointer
   View view_;
 };

@@ -35,6 +35,7 @@ struct FlatSnapshot {
   std::uint32_t rows = 0;
   std::uint32_t removed = 0;
   std::uint64_t next_id = 0;           ///< the highest id so far + 1
+  std::uint64_t numbering = 0;         ///< how often rows got new numbers
   bool ascending = true;  ///< ids rise with the rows, so that ties by row are ties by id
   std::shared_ptr<const Bitmap> dead;  ///< removed rows; null while there are none
 

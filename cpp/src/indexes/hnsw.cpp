@@ -78,69 +78,19 @@ void HnswIndex::Impl::set_codecs(std::shared_ptr<const Codec> codec,
   view_.build_codec = std::move(build_codec);
 }
 
-void HnswIndex::Impl::ensure_map() const {
-  const std::lock_guard<std::mutex> lock(map_mutex_);
-  if (map_ready_) return;
-  const View now = view();
-  if (now.at) {
-    map_.reserve(now.at->live());
-    for (std::uint32_t row = 0; row < now.at->rows; ++row) {
-      if (now.at->dead && now.at->dead->test(row)) continue;
-      // Only a damaged file holds negative ids; no caller can ask for them.
-      const std::int64_t id = now.at->state->id(row);
-      if (id >= 0) map_.insert(id, row);
-    }
-  }
-  map_ready_ = true;
-}
+const Snapshot HnswIndex::Impl::View::kNothing;
 
-std::uint32_t HnswIndex::Impl::find(std::int64_t id) const {
-  const View now = view();
-  if (!now.at || id < 0) return kNoRow;
-  if (now.at->state->ids.size() == 0) {
-    if (id >= static_cast<std::int64_t>(now.at->rows)) return kNoRow;
-    const auto row = static_cast<std::uint32_t>(id);
-    return now.at->dead && now.at->dead->test(row) ? kNoRow : row;
-  }
-  ensure_map();
-  return map_.find(id);
-}
-
-std::vector<std::uint32_t> HnswIndex::Impl::find_all(const std::int64_t* ids,
-                                                     std::size_t count) const {
-  std::vector<std::uint32_t> rows(count);
-  IdMap seen;
-  for (std::size_t i = 0; i < count; ++i) {
-    rows[i] = find(ids[i]);
-    const auto fail = [&](const char* why) {
-      throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-    };
-    if (rows[i] == kNoRow) fail(", which this index does not hold");
-    if (!seen.insert(ids[i], 0)) fail(" for the second time");
-  }
-  return rows;
-}
-
-void HnswIndex::Impl::remember(const Snapshot& at, std::uint32_t first) {
-  const std::lock_guard<std::mutex> lock(map_mutex_);
-  const bool table = at.state->ids.size() != 0;
-  for (std::uint32_t row = first; row < at.rows; ++row) {
-    const std::int64_t id = at.state->id(row);
-    // One above the largest number is no number: add() then asks for ids.
-    next_id = std::max(next_id, id == std::numeric_limits<std::int64_t>::max() ? id : id + 1);
-    if (table && map_ready_) map_.insert(id, row);
-  }
-}
-
-void HnswIndex::Impl::forget(const std::int64_t* ids, std::size_t count) {
-  const std::lock_guard<std::mutex> lock(map_mutex_);
-  for (std::size_t i = 0; map_ready_ && i < count; ++i) map_.erase(ids[i]);
-}
-
-void HnswIndex::Impl::renumbered() {
-  const std::lock_guard<std::mutex> lock(map_mutex_);
-  map_ = {};
-  map_ready_ = false;
+void HnswIndex::Impl::get(std::int64_t id, float* out) const {
+  View now;
+  std::uint32_t row = kNoRow;
+  with_ids([&](const View& at, const auto& find) {
+    now = at;
+    row = find(id);
+  });
+  if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  const Codec& codec = refine ? *refine : *now.codec;
+  const Buffer& store = refine ? now.at->state->refine : now.at->state->codes;
+  codec.decode(store.data() + std::size_t{row} * codec.stride(), 1, out, dim);
 }
 
 HnswIndex::HnswIndex(std::size_t dim, Metric metric, HnswParams params)
@@ -172,18 +122,11 @@ void HnswIndex::compact(const RunOptions& run) { impl_->compact(run); }
 void HnswIndex::reorder(const RunOptions& run) { impl_->reorder(run); }
 
 bool HnswIndex::contains(std::int64_t id) const {
-  const std::shared_lock<std::shared_mutex> lock(impl_->writer);
-  return impl_->find(id) != kNoRow;
+  bool found = false;
+  impl_->with_ids([&](const Impl::View&, const auto& find) { found = find(id) != kNoRow; });
+  return found;
 }
-
-void HnswIndex::get(std::int64_t id, float* out) const {
-  const std::shared_lock<std::shared_mutex> lock(impl_->writer);
-  const std::uint32_t row = impl_->find_all(&id, 1).front();
-  const Impl::View now = impl_->view();
-  const Codec& codec = impl_->refine ? *impl_->refine : *now.codec;
-  const Buffer& store = impl_->refine ? now.at->state->refine : now.at->state->codes;
-  codec.decode(store.data() + std::size_t{row} * codec.stride(), 1, out, impl_->dim);
-}
+void HnswIndex::get(std::int64_t id, float* out) const { impl_->get(id, out); }
 
 std::vector<std::int64_t> HnswIndex::ids() const {
   const auto at = impl_->view().at;
@@ -228,6 +171,7 @@ MemoryReport HnswIndex::memory() const {
       report.push_back({array.name, array.values.size() * sizeof(float), false});
     }
   }
+  if (impl_->id_map_bytes() != 0) report.push_back({"id map", impl_->id_map_bytes(), false});
   report.push_back({"search scratch", impl_->walks.bytes(), false});
   return report;
 }

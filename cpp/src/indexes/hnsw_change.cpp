@@ -104,19 +104,6 @@ std::shared_ptr<State> HnswIndex::Impl::grown(const Snapshot& at, const Codec& c
   return next;
 }
 
-void HnswIndex::Impl::check_new_ids(const std::int64_t* ids, std::size_t count) const {
-  IdMap fresh;
-  fresh.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto fail = [&](const char* why) {
-      throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-    };
-    if (ids[i] < 0) fail("; ids are 0 or more");
-    if (find(ids[i]) != kNoRow) fail(", which this index already holds");
-    if (!fresh.insert(ids[i], static_cast<std::uint32_t>(i))) fail(" for the second time");
-  }
-}
-
 void HnswIndex::Impl::fill(State& state, const Codec& codec, std::uint32_t first,
                            const VectorsView& rows, const RunOptions& run) const {
   std::byte* codes = state.codes.mutable_data();
@@ -151,7 +138,11 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   const auto total = static_cast<std::uint32_t>(before.rows + rows.rows);
 
   if (ids != nullptr) {
-    check_new_ids(ids, rows.rows);
+    if (!indexes::ids_rise(ids, rows.rows, static_cast<std::uint64_t>(next_id))) {
+      with_ids([&](const View&, const auto& find) {
+        indexes::check_new_ids(ids, rows.rows, find);
+      });
+    }
   } else if (rows.rows >
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() - next_id)) {
     throw ArgumentError("vectors has " + std::to_string(rows.rows) + " rows; only " +
@@ -166,7 +157,9 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
     table = (ids != nullptr ? ids[i] : next_id + static_cast<std::int64_t>(i)) != row;
   }
 
-  if (!now.codec) {
+  // Of an empty index nothing holds on to a codec: neither rows that are gone nor an add() that was
+  // stopped may say how these are coded.
+  if (before.rows == 0) {
     now.codec = indexes::learn_codec(params.codec, rows, metric, unit(), params.transform, run);
     now.build_codec = build_codec(now.codec);
   }
@@ -194,13 +187,20 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
   set_codecs(now.codec, now.build_codec);
 
-  // Whether it ends or is stopped, the ids of the rows that got in are known.
-  struct Remember {
-    Impl& index;
+  // Whether it ends or is stopped, ids of the rows that got in are not given again.
+  struct Count {
+    std::int64_t& next_id;
     const Snapshot& at;
     std::uint32_t first;
-    ~Remember() { index.remember(at, first); }
-  } remember{*this, at, before.rows};
+    ~Count() {
+      for (std::uint32_t row = first; row < at.rows; ++row) {
+        const std::int64_t id = at.id(row);
+        // One above the largest number is no number: add() then asks for ids.
+        const bool last = id == std::numeric_limits<std::int64_t>::max();
+        next_id = std::max(next_id, last ? id : id + 1);
+      }
+    }
+  } count{next_id, at, before.rows};
   if (at.dead) {
     auto dead = std::make_shared<Bitmap>(*at.dead);
     dead->resize(total);
@@ -217,6 +217,7 @@ void HnswIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
 }
 
 bool HnswIndex::Impl::at_once(std::size_t rows) const noexcept {
+  if (rows == 0) return false;
   if (params.builder != HnswParams::Builder::kAuto) {
     return params.builder == HnswParams::Builder::kBatch;
   }
@@ -242,15 +243,19 @@ void HnswIndex::Impl::move_rows(const Snapshot& old, const std::vector<std::uint
 
 void HnswIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   const std::unique_lock<std::shared_mutex> lock(writer);
-  const std::vector<std::uint32_t> rows = find_all(ids, count);
+  View now;
+  std::vector<std::uint32_t> rows;
+  with_ids([&](const View& at, const auto& find) {
+    now = at;
+    rows = indexes::rows_to_remove(ids, count, find);
+  });
   if (rows.empty()) return;
-  Snapshot next = *view().at;
+  Snapshot next = *now.at;
   auto dead =
       next.dead ? std::make_shared<Bitmap>(*next.dead) : std::make_shared<Bitmap>(next.rows);
   for (const std::uint32_t row : rows) dead->set(row);
   next.dead = std::move(dead);
   next.removed += static_cast<std::uint32_t>(rows.size());
-  forget(ids, count);
   publish(next);
 }
 
@@ -268,6 +273,7 @@ void HnswIndex::Impl::compact(const RunOptions& run) {
   std::uint64_t slots = 0;
   const std::vector<Tower> towers = towers_of(params, 0, total, slots);
   Snapshot at;
+  at.numbering = old.numbering + 1;
   at.state = grown({}, *now.codec, total, towers.size(), slots, true);
   move_rows(old, from, *now.codec, *at.state);
   clear_links(*at.state, 0, total);
@@ -278,7 +284,7 @@ void HnswIndex::Impl::compact(const RunOptions& run) {
                                                  may_yield(), run)) {
     indexes::insert_rows(*this, at, *now.build_codec, total, tower_total, /*publish=*/false, run);
   }
-  renumbered();
+  unchecked.reset();  // nothing lies in the file any more
   publish(at);
 }
 
@@ -313,6 +319,7 @@ void HnswIndex::Impl::reorder(const RunOptions& run) {
   }
 
   Snapshot at = old;
+  ++at.numbering;
   at.state = grown({}, *now.codec, old.rows, old.towers, slots_used(old, params.links), true);
   move_rows(old, from, *now.codec, *at.state);
   for (std::uint32_t row = 0; row < old.rows; ++row) {
@@ -340,7 +347,6 @@ void HnswIndex::Impl::reorder(const RunOptions& run) {
     }
     at.dead = std::move(dead);
   }
-  renumbered();
   publish(at);
 }
 

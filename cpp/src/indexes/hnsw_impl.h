@@ -8,6 +8,7 @@
 
 #include "indexes/hnsw_state.h"
 #include "indexes/hnsw_walk.h"
+#include "indexes/row_ids.h"
 #include "quantizers/transformed.h"
 #include "storage/container.h"
 #include "vicinal/hnsw.h"
@@ -37,6 +38,10 @@ struct HnswIndex::Impl {
     std::shared_ptr<const indexes::Snapshot> at;             ///< null while nothing was added
     std::shared_ptr<const quantizers::Codec> codec;          ///< likewise
     std::shared_ptr<const quantizers::Codec> build_codec;    ///< compares stored rows
+
+    static const indexes::Snapshot kNothing;
+    const indexes::Snapshot& operator*() const noexcept { return at ? *at : kNothing; }
+    const indexes::Snapshot* operator->() const noexcept { return &**this; }
   };
   View view() const;
   void publish(const indexes::Snapshot& next);
@@ -52,20 +57,19 @@ struct HnswIndex::Impl {
     return unit() ? inner->for_metric(Metric::kL2) : inner;
   }
 
-  // Ids. Call with `writer` held, shared or not.
-  std::uint32_t find(std::int64_t id) const;  ///< kNoRow if absent or removed
-  void remember(const indexes::Snapshot& at,
-                std::uint32_t first);  ///< rows from `first` on are new
-  void forget(const std::int64_t* ids, std::size_t count);
-  void renumbered();  ///< rows have new numbers: the map is made anew when next needed
-  std::vector<std::uint32_t> find_all(const std::int64_t* ids, std::size_t count) const;
+  /// As RowIds::with(), of views.
+  template <class Use>
+  void with_ids(const Use& use) const {
+    row_ids_.with([this] { return view(); }, use);
+  }
+  std::size_t id_map_bytes() const { return row_ids_.bytes(); }
+  void get(std::int64_t id, float* out) const;
 
   // hnsw_change.cpp
   void add(const VectorsView& rows, const std::int64_t* ids, const RunOptions& run);
   /// Whether the first so many rows of a graph are linked at once.
   bool at_once(std::size_t rows) const noexcept;
   bool may_yield() const noexcept { return params.builder == HnswParams::Builder::kAuto; }
-  void check_new_ids(const std::int64_t* ids, std::size_t count) const;
   void fill(indexes::State& state, const quantizers::Codec& codec, std::uint32_t first,
             const VectorsView& rows, const RunOptions& run) const;
   /// Memory of our own with room for so much, holding what `at` holds.
@@ -89,13 +93,9 @@ struct HnswIndex::Impl {
   void trust_links(const indexes::Snapshot& at);
 
  private:
-  void ensure_map() const;
-
   mutable std::mutex view_mutex_;
   View view_;
-  mutable std::mutex map_mutex_;
-  mutable bool map_ready_ = false;  ///< the map is made when first asked for
-  mutable IdMap map_;
+  indexes::RowIds row_ids_;
 };
 
 }  // namespace vicinal

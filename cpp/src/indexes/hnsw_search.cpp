@@ -5,10 +5,10 @@
 #include <limits>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
+#include "base/id_map.h"
 #include "base/parallel.h"
 #include "base/rows_reader.h"
 #include "indexes/hnsw_impl.h"
@@ -40,7 +40,24 @@ struct Filter {
   }
 };
 
-Filter filter_of(const Snapshot& at, const Allowed& allowed) {
+/// The row of each id, or kNoRow. A map of all ids would take more memory than some graphs.
+std::vector<std::uint32_t> look_through(const Snapshot& at, const std::int64_t* ids,
+                                        std::size_t count) {
+  std::vector<std::uint32_t> rows(count, kNoRow);
+  IdMap found;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (ids[i] >= 0) found.insert(ids[i], kNoRow);
+  }
+  for (std::uint32_t row = 0; row < at.rows; ++row) {
+    if (!at.gone(row)) found.replace(at.id(row), row);
+  }
+  for (std::size_t i = 0; i < count; ++i) rows[i] = found.find(ids[i]);
+  return rows;
+}
+
+/// What was allowed in `at`, by mask, or by ids of which find(id) gives the rows.
+template <class Find>
+Filter filter_of(const Snapshot& at, const Allowed& allowed, const Find& find) {
   Filter filter;
   if (allowed.everything()) {
     filter.removed = at.dead.get();
@@ -48,32 +65,14 @@ Filter filter_of(const Snapshot& at, const Allowed& allowed) {
     return filter;
   }
   filter.own = Bitmap(at.rows);
-  const auto admit = [&](std::uint32_t row) {
-    if (at.dead && at.dead->test(row)) return;
-    filter.own.set(row);
-  };
-  const State& state = *at.state;
-  if (allowed.mask != nullptr) {
-    for (std::uint32_t row = 0; row < at.rows; ++row) {
-      const std::int64_t id = state.id(row);
-      // An id from a damaged file may be negative; as unsigned it is beyond every mask.
-      if (static_cast<std::uint64_t>(id) < allowed.count && allowed.mask[id] != 0) admit(row);
-    }
-  } else if (state.ids.size() == 0) {
-    for (std::size_t i = 0; i < allowed.count; ++i) {
-      if (static_cast<std::uint64_t>(allowed.ids[i]) < at.rows) {
-        admit(static_cast<std::uint32_t>(allowed.ids[i]));
-      }
-    }
-  } else {
-    IdMap wanted;
-    wanted.reserve(allowed.count);
-    for (std::size_t i = 0; i < allowed.count; ++i) {
-      if (allowed.ids[i] >= 0) wanted.insert(allowed.ids[i], 0);
-    }
-    for (std::uint32_t row = 0; row < at.rows; ++row) {
-      if (wanted.find(state.id(row)) != kNoRow) admit(row);
-    }
+  for (std::uint32_t row = 0; allowed.mask != nullptr && row < at.rows; ++row) {
+    // An id from a damaged file may be negative; as unsigned it is beyond every mask.
+    const auto id = static_cast<std::uint64_t>(at.id(row));
+    if (id < allowed.count && allowed.mask[id] != 0 && !at.gone(row)) filter.own.set(row);
+  }
+  for (std::size_t i = 0; allowed.mask == nullptr && i < allowed.count; ++i) {
+    const std::uint32_t row = find(allowed.ids[i]);
+    if (row != kNoRow) filter.own.set(row);
   }
   filter.count = filter.own.count();
   return filter;
@@ -408,24 +407,25 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   }
   check_rows(queries, "queries", unit(), run);
 
-  std::shared_lock<std::shared_mutex> at_rest(writer, std::defer_lock);
-  if (how.without != nullptr) at_rest.lock();  // rows keep their numbers until they are looked up
-  const View now = view();
-  if (!now.at || now.at->live() == 0) {
+  View now;
+  Filter filter;
+  const auto choose = [&](const View& at, const auto& find) {
+    now = at;
+    if (now.at) filter = filter_of(*now.at, how.allowed, find);
+  };
+  if (how.allowed.ids != nullptr) {
+    with_ids(choose);
+  } else {
+    choose(view(), [](std::int64_t) { return kNoRow; });
+  }
+  if (now->live() == 0) {
     std::fill_n(ids.data(), ids.rows() * k, kNoId);
     std::fill_n(distances.data(), ids.rows() * k, kInfinity);
     return;
   }
-  Filter filter;
   const bool filtered = !how.allowed.everything() || now.at->removed > 0;
-  if (filtered) filter = filter_of(*now.at, how.allowed);
-
   std::vector<std::uint32_t> absent;
-  if (how.without != nullptr) {
-    absent.resize(queries.rows);
-    for (std::size_t q = 0; q < queries.rows; ++q) absent[q] = find(how.without[q]);
-    at_rest.unlock();
-  }
+  if (how.without != nullptr) absent = look_through(*now.at, how.without, queries.rows);
   const auto without = [&](std::size_t q) { return absent.empty() ? kNoRow : absent[q]; };
 
   std::mutex stats_mutex;

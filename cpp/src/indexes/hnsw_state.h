@@ -10,7 +10,6 @@
 
 #include "base/bitmap.h"
 #include "base/buffer.h"
-#include "base/id_map.h"
 #include "quantizers/codec.h"
 #include "vicinal/hnsw.h"
 
@@ -85,8 +84,12 @@ struct Snapshot {
   std::uint32_t top = 0;         ///< level of that tower
   std::shared_ptr<const Bitmap> dead;  ///< removed rows; null while there are none
   std::uint32_t removed = 0;
+  std::uint64_t numbering = 0;  ///< how often rows got new numbers
 
   std::uint32_t live() const noexcept { return rows - removed; }
+  bool numbered() const noexcept { return state == nullptr || state->ids.size() == 0; }
+  std::int64_t id(std::uint32_t row) const noexcept { return state->id(row); }
+  bool gone(std::uint32_t row) const noexcept { return dead && dead->test(row); }
 };
 
 }  // namespace vicinal::indexes

@@ -89,54 +89,16 @@ void IvfIndex::Impl::publish(Snapshot next) {
   view_.swap(fresh);
 }
 
-void IvfIndex::Impl::ensure_map() const {
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (map_ready_) return;
-  const View now = view();
-  map_.clear();
-  if (!now->numbered()) {
-    map_.reserve(now->live());
-    for (std::uint32_t row = 0; row < now->rows; ++row) {
-      // A damaged file may hold anything; negative ids cannot be asked for.
-      if (!now->gone(row) && now->id(row) >= 0) map_.insert(now->id(row), row);
-    }
-  }
-  map_ready_ = true;
-}
-
-template <class Use>
-void IvfIndex::Impl::with_ids(Use use) const {
-  for (;;) {
-    {
-      const std::shared_lock<std::shared_mutex> lock(map_mutex_);
-      const View now = view();
-      if (now->numbered()) {
-        use(now, [&](std::int64_t id) {
-          const bool here = static_cast<std::uint64_t>(id) < now->rows &&
-                            !now->gone(static_cast<std::uint32_t>(id));
-          return here ? static_cast<std::uint32_t>(id) : kNoRow;
-        });
-        return;
-      }
-      if (map_ready_) {
-        use(now, [&](std::int64_t id) { return id < 0 ? kNoRow : map_.find(id); });
-        return;
-      }
-    }
-    ensure_map();
-  }
-}
-
 bool IvfIndex::Impl::contains(std::int64_t id) const {
   bool found = false;
-  with_ids([&](const View&, auto find) { found = find(id) != kNoRow; });
+  with_ids([&](const View&, const auto& find) { found = find(id) != kNoRow; });
   return found;
 }
 
 IvfIndex::Impl::View IvfIndex::Impl::rows_of(const std::int64_t* ids, std::size_t count,
                                              std::vector<std::uint32_t>& rows) const {
   View at;
-  with_ids([&](const View& now, auto find) {
+  with_ids([&](const View& now, const auto& find) {
     at = now;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t row = find(ids[i]);
@@ -149,7 +111,7 @@ IvfIndex::Impl::View IvfIndex::Impl::rows_of(const std::int64_t* ids, std::size_
 void IvfIndex::Impl::get(std::int64_t id, float* out) const {
   View now;
   std::uint32_t row = kNoRow;
-  with_ids([&](const View& at, auto find) {
+  with_ids([&](const View& at, const auto& find) {
     now = at;
     row = find(id);
   });
@@ -246,41 +208,17 @@ MemoryReport IvfIndex::Impl::memory() const {
     }
     part("lists", model.lists * sizeof(IvfList), false);
   }
-  const std::shared_lock<std::shared_mutex> lock(map_mutex_);
-  part("id map", map_.bytes(), false);
+  part("id map", row_ids_.bytes(), false);
   return report;
-}
-
-void IvfIndex::Impl::check_new_ids(const std::int64_t* ids, std::size_t count) const {
-  IdMap fresh;
-  fresh.reserve(count);
-  with_ids([&](const View&, auto find) {
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto refuse = [&](const char* why) {
-        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-      };
-      if (ids[i] < 0) refuse("; ids are 0 or more");
-      if (find(ids[i]) != kNoRow) refuse(", which this index already holds");
-      if (!fresh.insert(ids[i], 0)) refuse(" for the second time");
-    }
-  });
 }
 
 void IvfIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   const std::lock_guard<std::mutex> writing(writer_);
   View now;
-  std::vector<std::uint32_t> rows(count);
-  IdMap seen;
-  with_ids([&](const View& at, auto find) {
+  std::vector<std::uint32_t> rows;
+  with_ids([&](const View& at, const auto& find) {
     now = at;
-    for (std::size_t i = 0; i < count; ++i) {
-      rows[i] = find(ids[i]);
-      const auto refuse = [&](const char* why) {
-        throw ArgumentError("ids[" + std::to_string(i) + "] is " + std::to_string(ids[i]) + why);
-      };
-      if (rows[i] == kNoRow) refuse(", which this index does not hold");
-      if (!seen.insert(ids[i], 0)) refuse(" for the second time");
-    }
+    rows = indexes::rows_to_remove(ids, count, find);
   });
   if (count == 0) return;
 
@@ -291,16 +229,7 @@ void IvfIndex::Impl::remove(const std::int64_t* ids, std::size_t count) {
   next.dead = std::move(dead);
   next.removed += static_cast<std::uint32_t>(count);
   // Their codes are compared in vain, beyond a quarter too often.
-  const bool sweep = next.removed > next.rows / 4;
-  if (sweep) next = swept(next);
-
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (sweep) {
-    map_.clear();
-    map_ready_ = false;
-  } else if (map_ready_) {
-    for (std::size_t i = 0; i < count; ++i) map_.erase(ids[i]);
-  }
+  if (next.removed > next.rows / 4) next = swept(next);
   publish(std::move(next));
 }
 

@@ -164,12 +164,6 @@ IvfLists with_room(const IvfLists& now, const IvfModel& model,
   return next;
 }
 
-bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first_allowed) {
-  if (ids[0] < 0 || static_cast<std::uint64_t>(ids[0]) < first_allowed) return false;
-  return std::adjacent_find(ids, ids + count,
-                            [](std::int64_t a, std::int64_t b) { return a >= b; }) == ids + count;
-}
-
 }  // namespace
 
 IvfIndex::Impl::Labels IvfIndex::Impl::label(const Model& model, const Lists& lists,
@@ -422,7 +416,11 @@ void IvfIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, const
   }
   constexpr auto kLastId = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (ids != nullptr) {
-    if (!ids_rise(ids, rows.rows, now.next_id)) check_new_ids(ids, rows.rows);
+    if (!indexes::ids_rise(ids, rows.rows, now.next_id)) {
+      with_ids([&](const View&, const auto& find) {
+        indexes::check_new_ids(ids, rows.rows, find);
+      });
+    }
   } else if (now.next_id > kLastId || kLastId - now.next_id < rows.rows - 1) {
     throw ArgumentError("ids must be given: the highest so far leaves too few numbers above it");
   }
@@ -459,21 +457,13 @@ void IvfIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, const
     dead->resize(next.rows);
     next.dead = std::move(dead);
   }
-
-  const std::unique_lock<std::shared_mutex> lock(map_mutex_);
-  if (now.numbered() && table) map_ready_ = false;  // built from the table when first asked
-  if (table && map_ready_) {
-    map_.reserve(next.live());
-    for (std::size_t i = 0; i < rows.rows; ++i) {
-      map_.insert(new_id(i), static_cast<std::uint32_t>(now.rows + i));
-    }
-  }
   publish(std::move(next));
 }
 
 IvfIndex::Impl::Snapshot IvfIndex::Impl::swept(const Snapshot& now) const {
   const Model& model = *now.model;
   Snapshot next = now;
+  ++next.numbering;
   next.rows = 0;
   next.removed = 0;
   next.dead = nullptr;

@@ -3,12 +3,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
-#include "base/id_map.h"
 #include "indexes/ivf_state.h"
+#include "indexes/row_ids.h"
 #include "vicinal/ivf.h"
 
 namespace vicinal {
@@ -48,12 +47,12 @@ struct IvfIndex::Impl {
   const IvfParams params;
 
  private:
-  /// Calls use(snapshot, find), find(id) being the live row of an id in that snapshot, or kNoRow.
-  template <class Use>
-  void with_ids(Use use) const;
-  void ensure_map() const;
   void publish(Snapshot next);
-  void check_new_ids(const std::int64_t* ids, std::size_t count) const;
+  /// As RowIds::with().
+  template <class Use>
+  void with_ids(const Use& use) const {
+    row_ids_.with([this] { return view(); }, use);
+  }
 
   // ivf_train.cpp
   std::shared_ptr<const Model> learn(const VectorsView& rows, const RunOptions& run) const;
@@ -78,10 +77,7 @@ struct IvfIndex::Impl {
   Snapshot swept(const Snapshot& now) const;
 
   std::mutex writer_;  // train(), add() and remove(), one at a time
-  // Taken before view_mutex_. While it is held, shared or not, map and snapshot belong together.
-  mutable std::shared_mutex map_mutex_;
-  mutable IdMap map_;  // live rows; unused while ids are row numbers; built when first asked
-  mutable bool map_ready_ = false;
+  indexes::RowIds row_ids_;
   mutable std::mutex view_mutex_;  // held only to copy or swap the pointer
   View view_;
 };

@@ -114,6 +114,7 @@ struct IvfSnapshot {
   std::uint32_t rows = 0;
   std::uint32_t removed = 0;
   std::uint64_t next_id = 0;           ///< the highest id so far + 1
+  std::uint64_t numbering = 0;         ///< how often rows got new numbers
   std::uint32_t filled = 0;            ///< lists that are not empty
   std::shared_ptr<const Bitmap> dead;  ///< removed rows; null while there are none
 

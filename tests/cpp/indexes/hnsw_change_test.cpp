@@ -144,18 +144,97 @@ TEST_P(HnswRemove, HidesRowsAndGivesTheirMemoryBackWhenAsked) {
 INSTANTIATE_TEST_SUITE_P(IdsAreRowsOrNot, HnswRemove, testing::Bool());
 
 TEST(HnswRemove, OfEverythingLeavesAnEmptyIndexThatWorks) {
+  using Builder = HnswParams::Builder;
   const Matrix rows = spread(200, 6, 4);
-  HnswIndex index(6, Metric::kL2);
+  for (const Builder builder : {Builder::kAuto, Builder::kBatch, Builder::kInsert}) {
+    HnswParams params;
+    params.builder = builder;
+    HnswIndex index(6, Metric::kL2, params);
+    index.add(rows.view());
+    const Ids ids = index.ids();
+    index.remove(ids.data(), ids.size());
+    EXPECT_EQ(index.size(), 0u);
+    EXPECT_EQ(search(index, rows.view(), 1, 8).ids, Ids(200, -1));
+    index.compact();
+    EXPECT_EQ(search(index, rows.view(), 1, 8).ids, Ids(200, -1));
+    index.add(rows.view());
+    EXPECT_EQ(index.ids(), counted(200, 200));
+    EXPECT_EQ(search(index, MatrixView<const float>(rows.row(3), 1, 6), 1, 8).ids[0], 203);
+  }
+}
+
+/// `rows` with 1000 added to every value.
+Matrix far_away(Matrix rows) {
+  for (float& value : rows.values) value += 1000;
+  return rows;
+}
+
+TEST(HnswAdd, AnEmptyIndexForgetsWhatItsCodecLearned) {
+  const Matrix rows = spread(5000, 8, 3);
+  const Matrix wrong = far_away(rows);
+  HnswParams params;
+  params.codec.kind = CodecKind::kSq8;
+  HnswIndex fresh(8, Metric::kL2, params);
+  fresh.add(rows.view());
+  const Answers want = search(fresh, rows.view(), 3, 32);
+
+  HnswIndex stopped(8, Metric::kL2, params);
+  RunOptions run;
+  run.progress = [](const Progress& p) { return std::string(p.stage) != "building"; };
+  EXPECT_THROW(stopped.add(wrong.view(), nullptr, run), CancelledError);
+  stopped.add(rows.view());
+  EXPECT_EQ(search(stopped, rows.view(), 3, 32), want);
+
+  HnswIndex emptied(8, Metric::kL2, params);
+  emptied.add(wrong.view());
+  const Ids ids = emptied.ids();
+  emptied.remove(ids.data(), ids.size());
+  emptied.compact();
+  emptied.add(rows.view());
+  EXPECT_EQ(search(emptied, rows.view(), 3, 32).distances, want.distances);
+}
+
+TEST(HnswAdd, IdsAreFoundWhileItLasts) {
+  const Matrix rows = spread(3000, 8, 3);
+  HnswIndex index(8, Metric::kL2);
+  const Ids ids = counted(3000, 500);
+  index.add(MatrixView<const float>(rows.row(0), 1000, 8), ids.data());
+  std::size_t looked = 0;
+  RunOptions run;
+  run.progress = [&](const Progress&) {
+    float row[8];
+    index.get(500, row);
+    EXPECT_EQ(row[0], rows.row(0)[0]);
+    EXPECT_TRUE(index.contains(1499));
+    EXPECT_FALSE(index.contains(499));
+    ++looked;
+    return true;
+  };
+  index.add(MatrixView<const float>(rows.row(1000), 2000, 8), ids.data() + 1000, run);
+  EXPECT_GT(looked, 0u);
+  for (const std::int64_t id : {500, 1500, 3499}) EXPECT_TRUE(index.contains(id));
+}
+
+TEST(HnswMemory, CountsTheMapOfIds) {
+  const auto map_of = [](const HnswIndex& index) {
+    for (const auto& part : index.memory()) {
+      if (part.name == "id map") return part.bytes;
+    }
+    return std::uint64_t{0};
+  };
+  const Matrix rows = spread(1000, 8, 3);
+  HnswIndex index(8, Metric::kL2);
   index.add(rows.view());
-  const Ids ids = index.ids();
-  index.remove(ids.data(), ids.size());
-  EXPECT_EQ(index.size(), 0u);
-  EXPECT_EQ(search(index, rows.view(), 1, 8).ids, Ids(200, -1));
-  index.compact();
-  EXPECT_EQ(search(index, rows.view(), 1, 8).ids, Ids(200, -1));
-  index.add(rows.view());
-  EXPECT_EQ(index.ids(), counted(200, 200));
-  EXPECT_EQ(search(index, MatrixView<const float>(rows.row(3), 1, 6), 1, 8).ids[0], 203);
+  index.reorder();
+  HnswSearch how;
+  const Ids own = counted(1000);
+  how.without = own.data();
+  std::vector<std::int64_t> found(1000);
+  std::vector<float> distances(1000);
+  index.search(rows.view(), how, {found.data(), 1000, 1}, {distances.data(), 1000, 1});
+  EXPECT_EQ(map_of(index), 0u);  // what build() promises of memory holds without it
+  EXPECT_TRUE(index.contains(7));
+  EXPECT_GE(map_of(index), 1000u * 12);
 }
 
 TEST(HnswReorder, ChangesNoAnswer) {
