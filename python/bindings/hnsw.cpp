@@ -1,5 +1,7 @@
 #include "vicinal/hnsw.h"
 
+#include <algorithm>
+
 #include "classes.h"
 #include "index.h"
 
@@ -34,8 +36,10 @@ HnswSearch how(py::handle ef, py::handle slack, py::handle rerank, py::handle al
   return out;
 }
 
-Run::Length length(const VectorsView& queries) {
-  return queries.rows < kShortQueries ? Run::Length::kShort : Run::Length::kLong;
+Run::Length length(const VectorsView& queries, std::size_t candidates) {
+  constexpr std::size_t kShortWork = std::size_t{1} << 17;  // candidates of all queries
+  const bool brief = queries.rows < kShortQueries && queries.rows * candidates < kShortWork;
+  return brief ? Run::Length::kShort : Run::Length::kLong;
 }
 
 py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py::handle ef,
@@ -51,8 +55,9 @@ py::tuple search(const HnswIndex& self, const py::array& array, py::handle k, py
     }
     params.without = absent.data();
   }
-  const Run run(threads, progress, length(queries));
-  Answers answers(queries.rows, neighbours(k));
+  const std::size_t wanted = neighbours(k);
+  const Run run(threads, progress, length(queries, std::max<std::size_t>(params.ef, wanted)));
+  Answers answers(queries.rows, wanted);
   {
     const py::gil_scoped_release released;
     self.search(queries, params, answers.ids_view(), answers.distances_view(), run.options());

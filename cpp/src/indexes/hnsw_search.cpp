@@ -11,8 +11,10 @@
 #include "base/id_map.h"
 #include "base/parallel.h"
 #include "base/rows_reader.h"
+#include "base/topk.h"
 #include "indexes/hnsw_impl.h"
 #include "indexes/prefetch.h"
+#include "kernels/table.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -96,12 +98,19 @@ struct Asked {
   std::size_t place = 0;
 };
 
+// With so many candidates a walk takes long enough to ask whether it is wanted any more, and, once
+// it would compare as many rows as there are, longer than looking at all of them.
+constexpr std::size_t kManyCandidates = 4096;
+constexpr std::size_t kStepsBetweenPolls = 1024;
+
 /// One call's plan and one thread's memory for it.
 class Searcher {
  public:
+  /// ticker: null where calls are short.
   Searcher(const HnswIndex::Impl& index, const HnswIndex::Impl::View& view, const Filter* filter,
-           const HnswSearch& how, std::size_t k, Walk& walk)
-      : index_(index),
+           const HnswSearch& how, std::size_t k, Walk& walk, Ticker* ticker)
+      : ticker_(ticker),
+        index_(index),
         at_(*view.at),
         codec_(*view.codec),
         filter_(filter),
@@ -147,6 +156,10 @@ class Searcher {
     return false;
   }
   void end(std::int64_t* ids, float* distances, std::size_t k) { finish(ids, distances, k); }
+  /// Now and then, in long walks: CancelledError if the caller has had enough.
+  void poll() {
+    if (ticker_ != nullptr && ++steps_ % kStepsBetweenPolls == 0) ticker_->poll();
+  }
 
   void answer_filtered(const Asked& asked, std::uint32_t without, std::int64_t* ids,
                        float* distances, std::size_t k) {
@@ -199,6 +212,7 @@ class Searcher {
     open(indexes::descend(at_, 0, walk_), ef);
     do {
       indexes::reach(at_, walk_);
+      poll();
     } while (indexes::compare(at_, walk_));
   }
 
@@ -231,8 +245,7 @@ class Searcher {
 
   void scan() {
     ++scanned;
-    Pool& pool = walk_.pool;
-    pool.reset(ef_);
+    BlockTopK top(ef_, kernels::active().below);
     constexpr std::size_t kBlock = 256;
     std::uint32_t rows[kBlock];
     float scores[kBlock];
@@ -240,10 +253,9 @@ class Searcher {
     const auto flush = [&] {
       walk_.query.score_ids(at_.state->codes.data(), rows, n, scores);
       walk_.distances += n;
-      for (std::size_t i = 0; i < n; ++i) {
-        if (scores[i] < pool.bound()) pool.insert(scores[i], rows[i]);
-      }
+      top.push_ids(scores, n, rows);
       n = 0;
+      poll();
     };
     for (std::uint32_t first = 0; first < at_.rows; first += 64) {
       const std::uint64_t word = filter_->word(first / 64);
@@ -256,7 +268,13 @@ class Searcher {
       }
     }
     flush();
-    take([](std::uint32_t) { return true; });
+    rows_.clear();
+    scores_.clear();
+    for (const Hit& hit : top.finish()) {
+      if (hit.row == without_) continue;
+      rows_.push_back(hit.row);
+      scores_.push_back(hit.distance);
+    }
   }
 
   void finish(std::int64_t* ids, float* distances, std::size_t k) {
@@ -312,6 +330,8 @@ class Searcher {
     found_.resize(n);
   }
 
+  Ticker* const ticker_;
+  std::size_t steps_ = 0;
   const HnswIndex::Impl& index_;
   const Snapshot& at_;
   const Codec& codec_;
@@ -343,8 +363,8 @@ constexpr std::size_t kImageFloats = std::size_t{1} << 16;
 
 struct Lane {
   Lane(const HnswIndex::Impl& index, const HnswIndex::Impl::View& view, const Filter* filter,
-       const HnswSearch& how, std::size_t k)
-      : walk(index.walks.take()), searcher(index, view, filter, how, k, *walk) {}
+       const HnswSearch& how, std::size_t k, Ticker* ticker)
+      : walk(index.walks.take()), searcher(index, view, filter, how, k, *walk, ticker) {}
 
   indexes::WalkStore::Lease walk;
   Searcher searcher;
@@ -369,6 +389,7 @@ void answer_together(Lanes& lanes, std::size_t count, std::size_t begin, std::si
     start(*walking[i]);
   }
   while (count > 0) {
+    walking[0]->searcher.poll();
     for (std::size_t i = 0; i < count; ++i) walking[i]->searcher.reach();
     for (std::size_t i = 0; i < count;) {
       Lane& lane = *walking[i];
@@ -423,18 +444,28 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
     std::fill_n(distances.data(), ids.rows() * k, kInfinity);
     return;
   }
-  const bool filtered = !how.allowed.everything() || now.at->removed > 0;
+  const std::size_t candidates = std::max<std::size_t>(how.ef, k);
+  const bool many = candidates > kManyCandidates;
+  const bool all = many && candidates * params.links >= now->rows && how.allowed.everything();
+  if (all && now->removed == 0) {
+    filter.own = Bitmap(now->rows);
+    for (std::uint32_t row = 0; row < now->rows; ++row) filter.own.set(row);
+    filter.count = now->rows;
+  }
+  const bool filtered = all || !how.allowed.everything() || now->removed > 0;
   std::vector<std::uint32_t> absent;
   if (how.without != nullptr) absent = look_through(*now.at, how.without, queries.rows);
   const auto without = [&](std::size_t q) { return absent.empty() ? kNoRow : absent[q]; };
 
+  Ticker ticker(run, "searching", queries.rows);
   std::mutex stats_mutex;
   const float* plain = unit() ? nullptr : plain_floats(queries);
   const auto piece = [&](std::size_t begin, std::size_t end, unsigned) {
     Lanes lanes;
     const std::size_t count = filtered ? 1 : std::min(end - begin, kLanes);
     for (std::size_t i = 0; i < count; ++i) {
-      lanes[i].emplace(*this, now, filtered ? &filter : nullptr, how, k);
+      lanes[i].emplace(*this, now, filtered ? &filter : nullptr, how, k,
+                       many ? &ticker : nullptr);
     }
     const auto answer = [&](std::size_t first, std::size_t last, const auto& asked) {
       if (!filtered) {
@@ -486,7 +517,6 @@ void HnswIndex::Impl::search(const VectorsView& queries, const HnswSearch& how,
   if (queries.rows == 1) {
     piece(0, 1, 0);
   } else {
-    Ticker ticker(run, "searching", queries.rows);
     // At the end of a piece lanes run empty; where pieces are long, that is rare: 2 to 5% less time
     // than with 16 queries each. But threads should end together, and a cancel should not wait.
     const std::size_t longest = std::clamp<std::size_t>(16384 / how.ef, 16, 128);

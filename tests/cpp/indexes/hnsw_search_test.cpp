@@ -371,5 +371,53 @@ TEST(HnswMisuse, IsToldInPlainWords) {
   EXPECT_THROW(search(index, rows.view(), 0, 8), ArgumentError);
 }
 
+TEST(HnswSearch, LooksAtAllRowsWhereSoManyAreWanted) {
+  const Matrix rows = spread(9000, 6, 3), queries = spread(3, 6, 4);
+  HnswIndex index(6, Metric::kL2);
+  index.add(rows.view());
+  std::vector<std::int64_t> ids(3 * 9000);
+  std::vector<float> distances(ids.size());
+  HnswStats stats;
+  index.search(queries.view(), {}, {ids.data(), 3, 9000}, {distances.data(), 3, 9000}, {}, &stats);
+  EXPECT_EQ(stats.scanned, 3u);
+  EXPECT_EQ(stats.hops, 0u);
+  for (std::size_t q = 0; q < 3; ++q) {
+    const float* far = distances.data() + q * 9000;
+    EXPECT_TRUE(std::is_sorted(far, far + 9000));
+    std::vector<std::int64_t> mine(ids.data() + q * 9000, ids.data() + (q + 1) * 9000);
+    std::sort(mine.begin(), mine.end());
+    EXPECT_EQ(mine, counted(9000));
+  }
+  const Answers few = search(index, queries.view(), 10, 5000);  // of 5000 candidates
+  for (std::size_t q = 0; q < 3; ++q) {
+    EXPECT_TRUE(std::equal(few.ids.begin() + static_cast<std::ptrdiff_t>(q * 10),
+                           few.ids.begin() + static_cast<std::ptrdiff_t>(q * 10 + 10),
+                           ids.begin() + static_cast<std::ptrdiff_t>(q * 9000)));
+  }
+  HnswSearch some;
+  some.ef = 4096;
+  HnswStats walked;
+  index.search(queries.view(), some, {ids.data(), 3, 10}, {distances.data(), 3, 10}, {}, &walked);
+  EXPECT_EQ(walked.scanned, 0u);
+}
+
+TEST(HnswSearch, LongWalksMayBeStopped) {
+  const Matrix rows = spread(70'000, 4, 3);
+  HnswParams params;
+  params.links = 2;  // so few that a walk compares fewer rows than there are
+  params.build_ef = 4;
+  HnswIndex index(4, Metric::kL2, params);
+  index.add(rows.view());
+  RunOptions run;
+  run.progress = [](const Progress&) { return false; };
+  HnswSearch how;
+  how.ef = 30'000;
+  std::vector<std::int64_t> ids(10);
+  std::vector<float> distances(10);
+  EXPECT_THROW(index.search(MatrixView<const float>(rows.row(0), 1, 4), how, {ids.data(), 1, 10},
+                            {distances.data(), 1, 10}, run),
+               CancelledError);
+}
+
 }  // namespace
 }  // namespace vicinal
