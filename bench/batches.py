@@ -38,9 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in options.data:
         data = load(path)
         queries = data.query[: options.queries]
-        measure = "l2" if data.metric == "l2" else "cosine"
         index = vicinal.HNSWIndex(
-            data.base.shape[1], measure, codec=options.codec, refine="float16"
+            data.base.shape[1], data.measure, codec=options.codec, refine="float16"
         )
         index.add(data.base)
         for ef in options.ef:

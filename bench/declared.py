@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data = load(path)
         base = data.base[: options.rows]
         shown, asked = data.query[::2], data.query[1::2]
-        metric = "l2" if data.metric == "l2" else "cosine"
-        truth = ground_truth(base, asked, K, metric).ids
-        index = vicinal.HNSWIndex(base.shape[1], metric, codec="sq8", refine="float16")
+        truth = ground_truth(base, asked, K, data.measure).ids
+        index = vicinal.HNSWIndex(base.shape[1], data.measure, codec="sq8", refine="float16")
         index.add(base)
         for source, queries in (("other queries", shown), ("rows", None)):
             _show(data.name, source, index, queries, asked, truth)

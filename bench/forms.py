@@ -57,14 +57,13 @@ def _transform(text: str, base: datasets.Floats, metric: str) -> Transform | Non
 
 
 def _made(text: str, data: datasets.Dataset) -> _Form:
-    metric = "l2" if data.metric == "l2" else "cosine"
     form, _, rerank = text.partition("@")
     form, _, links = form.partition("/")
     codec, _, before = form.partition(":")
-    transform = _transform(before, data.base, metric)
+    transform = _transform(before, data.base, data.measure)
     index = vicinal.HNSWIndex(
         data.dim,
-        metric,
+        data.measure,
         codec=codec,
         refine="float16",
         links=int(links or 16),

@@ -41,13 +41,12 @@ def _microseconds(index: vicinal.HNSWIndex, queries: datasets.Floats, recall: fl
 
 
 def _measure(data: datasets.Dataset, links: int, recall: float, path: Path) -> None:
-    metric = "l2" if data.metric == "l2" else "cosine"
     shown = data.query[::2]
     asked = replace(data, query=data.query[1::2], truth=data.truth[1::2])
-    plan = vicinal.tune(data.base, metric, queries=shown)
+    plan = vicinal.tune(data.base, data.measure, queries=shown)
     built = vicinal.HNSWIndex(
         data.dim,
-        metric,
+        data.measure,
         codec=plan.params.codec,
         refine="float16",
         links=links,

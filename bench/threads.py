@@ -45,11 +45,10 @@ def _counts(most: int) -> list[int]:
 
 
 def _measure(data: Dataset, ef: int, most: int) -> None:
-    metric = "l2" if data.metric == "l2" else "cosine"
     queries = data.query
 
     def build(threads: int) -> vicinal.HNSWIndex:
-        index = vicinal.HNSWIndex(data.dim, metric, codec="sq4", refine="float16")
+        index = vicinal.HNSWIndex(data.dim, data.measure, codec="sq4", refine="float16")
         index.add(data.base, threads=threads)
         index.reorder(threads=threads)
         return index

@@ -86,11 +86,10 @@ def speed(rows: Floats, clusters: int, iterations: int, repeats: int) -> None:
 
 def lists(data: datasets.Dataset, rows: Floats, clusters: int, iterations: int) -> None:
     """Recall@10 of the lists of each form, where equally many vectors are scanned."""
-    metric = "l2" if data.metric == "l2" else "cosine"
     truth = data.truth[:, :10]
     if len(rows) < len(data.base):
         product = data.query @ rows.T
-        if metric == "l2":
+        if data.metric == "l2":
             product -= (rows**2).sum(axis=1) / 2
         truth = np.argpartition(-product, 10, axis=1)[:, :10]
     shares = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -99,7 +98,7 @@ def lists(data: datasets.Dataset, rows: Floats, clusters: int, iterations: int) 
     for balance in (None, "penalty", "capacity", "transport"):
         begin = time.perf_counter()
         found = cluster.kmeans(
-            rows, clusters, metric=metric, balance=balance, iterations=iterations
+            rows, clusters, metric=data.measure, balance=balance, iterations=iterations
         )
         took = time.perf_counter() - begin
         order = found.assign(data.query, clusters).labels

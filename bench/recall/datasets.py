@@ -33,6 +33,11 @@ class Dataset:
     def dim(self) -> int:
         return int(self.base.shape[1])
 
+    @property
+    def measure(self) -> str:
+        """Unit rows by cosine, which orders them as the inner product does."""
+        return "l2" if self.metric == "l2" else "cosine"
+
 
 def load(path: str | Path, *, max_queries: int | None = None) -> Dataset:
     """Read a data file; uint8 and float16 become float32, so that nobody gets other numbers.

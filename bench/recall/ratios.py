@@ -23,21 +23,25 @@ class Ratio:
     rounds: int
 
 
-def paired(mine: Sequence[Point], theirs: Sequence[Point], target: float) -> Ratio | None:
+def paired(
+    mine: Sequence[Point], theirs: Sequence[Point], target: float, repeats: int = 1
+) -> Ratio | None:
     """Ratio of throughputs at a recall; None where one of them does not reach it.
 
-    Both throughputs of a ratio come from the same moments, so what slows both drops out.
+    Both throughputs of a ratio come from the same moments, so what slows both drops out. The
+    ``repeats`` of one turn lie too near to one another to be evidence of their own: their mean
+    counts once.
     """
     if not mine or not theirs:
         return None
-    rounds = min(len(p.rates) for p in [*mine, *theirs])
     logs = []
-    for number in range(rounds):
+    for number in range(min(len(p.rates) for p in [*mine, *theirs])):
         a, b = at_recall(mine, target, number), at_recall(theirs, target, number)
         if a is None or b is None:
             return None
         logs.append(math.log(a.rate / b.rate))
-    return interval(logs) if logs else None
+    turns = [statistics.fmean(logs[at : at + repeats]) for at in range(0, len(logs), repeats)]
+    return interval(turns) if turns else None
 
 
 def interval(logs: Sequence[float]) -> Ratio:

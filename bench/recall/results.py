@@ -119,7 +119,7 @@ def ratios(results: Sequence[Result]) -> list[tuple[str, float, Ratio]]:
     found = []
     for result in results:
         for target in TARGETS:
-            ratio = paired(result.points, result.beside, target)
+            ratio = paired(result.points, result.beside, target, result.repeats)
             if ratio:
                 found.append((result.name, target, ratio))
     return found

@@ -75,6 +75,11 @@ class Result:
     def exact(self) -> bool:
         return self.contender.family == "flat"
 
+    @property
+    def repeats(self) -> int:
+        """Of each setting in a turn."""
+        return 1 if self.exact else REPEATS
+
     def cut_short(self) -> None:
         """Forget the round that an interruption ended early."""
         done = min((len(point.rates) for point in self.points + self.beside), default=0)
@@ -256,7 +261,7 @@ class Session:
         for runner in runners:
             runner.rates = [[] for _ in runner.result.points]
             self._each([runner], self._warm)
-        repeats = 1 if any(runner.result.exact for runner in runners) else REPEATS
+        repeats = runners[0].result.repeats
         for repeat in range(number * repeats, (number + 1) * repeats):
             for _, runner, place in slots if repeat % 2 == 0 else slots[::-1]:
                 if any(runner not in self.runners for runner in runners):
@@ -303,7 +308,8 @@ def _blank(points: Sequence[Point]) -> list[Point]:
 
 def _unsure(result: Result) -> bool:
     """Whether a ratio of it has an interval that is wide; of one round there is none."""
-    found = [paired(result.points, result.beside, target) for target in TARGETS]
+    points, repeats = (result.points, result.beside), result.repeats
+    found = [paired(*points, target, repeats) for target in TARGETS]
     return any(math.log(ratio.high / ratio.low) / 2 > WIDE for ratio in found if ratio)
 
 

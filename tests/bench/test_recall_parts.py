@@ -9,7 +9,7 @@ import pytest
 from bench.recall import datasets, explore, machine, peers
 from bench.recall.peers.base import power_of_two, probes
 from bench.recall.ratios import interval, paired, student
-from bench.recall.rounds import WIDE, Result, _unsure
+from bench.recall.rounds import REPEATS, WIDE, Result, _unsure
 from bench.recall.sweep import Point, at_recall, brackets, levels_off
 
 
@@ -88,18 +88,23 @@ def test_ratios_are_of_the_same_round() -> None:
     assert (ratio.ratio, ratio.low, ratio.high) == pytest.approx((3.0, 3.0, 3.0))
     assert ratio.rounds == 3
     assert paired(mine, theirs, 0.99) is None
+    turns = paired(mine[:1] * 2, theirs, 0.85, 2)
+    assert turns is not None
+    assert turns.rounds == 2  # two repeats, and one that was the last
 
 
 def test_a_ratio_is_unsure_where_its_interval_is_wide() -> None:
     contender = peers.Contender("it", "numpy", "graph", peers.Adapter)
-    base = points((0.85, [100.0] * 4), (0.97, [100.0] * 4))
+    base = points((0.85, [100.0] * 4 * REPEATS), (0.97, [100.0] * 4 * REPEATS))
 
     def unsure(spread: float, rounds: int = 4) -> bool:
-        rates = [300 * math.exp(spread * sign) for sign in (-1, 1, -1, 1)]
-        mine = points((0.85, rates[:rounds]), (0.97, rates[:rounds]))
+        rates = [300 * math.exp(spread * sign) for sign in (-1, 1, -1, 1) for _ in range(REPEATS)]
+        some = rates[: rounds * REPEATS]
+        mine = points((0.85, some), (0.97, some))
         return _unsure(Result(contender, points=mine, beside=base))
 
-    # Four rounds: the interval reaches 3.182 standard errors of 2 spread / sqrt(3) / 2.
+    # Four rounds, each of equal repeats: the interval reaches 3.182 standard errors of
+    # 2 spread / sqrt(3) / 2.
     edge = WIDE / 3.182 * math.sqrt(3)
     assert not unsure(0)
     assert not unsure(0.99 * edge)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pytest
 
 import vicinal
+from vicinal import cluster
 
 DIM = 16
 on_posix = pytest.mark.skipif(os.name != "posix", reason="signals and fork are those of POSIX")
@@ -205,7 +206,7 @@ def test_the_number_of_threads_may_change_meanwhile(empty: Any, normal: Any) -> 
         vicinal.set_default_threads(1)
         found = empty.search(many(rows), 1, progress=more)
         vicinal.set_default_threads(1)
-        vicinal.cluster.kmeans(rows, 200, progress=more)
+        cluster.kmeans(rows, 200, progress=more)
     finally:
         vicinal.set_default_threads(None)
     assert found.ids.shape == (len(many(rows)), 1)

@@ -55,6 +55,7 @@ def _run(fields: Fields) -> Run:
             settings.number_or_none("time_limit_s"),
             settings.text_or_none("clock") or "wall",
             settings.whole_or_none("extra_rounds") or 0,
+            settings.whole_or_none("repeats") or 1,
         ),
         fields.plain("bounds"),
     )

@@ -32,6 +32,7 @@ class Settings:
 
     ``mode`` is "batch" or "single", one call per query; ``clock`` is "wall" or "processor".
     ``extra_rounds``: at most so many more, for contenders whose interval was wide after ``rounds``.
+    ``repeats``: of each setting in a round.
     """
 
     k: int
@@ -42,6 +43,7 @@ class Settings:
     time_limit_s: float | None
     clock: str
     extra_rounds: int
+    repeats: int
 
 
 @dataclass(frozen=True)

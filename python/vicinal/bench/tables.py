@@ -196,8 +196,9 @@ def study_line(study: Study) -> str:
     calls = "one call per query" if settings.mode == "single" else "all queries in one call"
     threads = f"{settings.search_threads} search thread{'s' * (settings.search_threads > 1)}"
     clock = "" if settings.clock == "wall" else f" Throughput by {settings.clock} time."
+    metric = "inner product of rows of length 1" if data.metric == "ip" else data.metric
     return (
-        f"{data.rows:,} vectors of {data.dim:,} dimensions, metric {data.metric}; "
+        f"{data.rows:,} vectors of {data.dim:,} dimensions, metric {metric}; "
         f"{data.queries:,} queries, recall@{settings.k}; {threads}, {calls}; "
         f"{wording.repeats(settings)}, interleaved; built with {settings.build_threads} "
         f"threads.{clock}"

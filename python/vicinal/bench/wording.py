@@ -76,7 +76,9 @@ def repeats(settings: Settings) -> str:
     """Say what a number is the median of."""
     count, most = settings.rounds, settings.rounds + settings.extra_rounds
     said = "one round" if count == 1 else f"median of {count} rounds"
-    return f"{said}, of up to {most} where intervals were wide" if most > count else said
+    if settings.repeats > 1:
+        said += f" of {settings.repeats} repeats"
+    return f"{said}, up to {most} where intervals were wide" if most > count else said
 
 
 def version(contender: Contender) -> str:
