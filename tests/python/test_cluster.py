@@ -146,6 +146,25 @@ def test_assign(words: Any) -> None:
     assert np.array_equal(found.assign(rows).labels[:, 0], found.labels)
 
 
+def test_where_the_data_lies_does_not_matter() -> None:
+    near = vicinal.cluster.assign([[10001.0]], [[10000.0], [10001.0]])
+    assert near[0].tolist() == [[1]]
+    several = vicinal.cluster.assign([[10001.0]], [[10000.0], [10001.0]], nearest=2)
+    assert several[0].tolist() == [[1, 0]]
+    assert kmeans([[10000.0], [10001.0]], 2).sizes.tolist() == [1, 1]
+    # Whole numbers, so that moving them loses nothing.
+    rows = np.random.default_rng(4).integers(-40, 40, (4000, 3)).astype(np.float32)
+    here = kmeans(rows, 30, seed=3)
+    there = kmeans(rows + 2.0**17, 30, seed=3)
+    assert there.objective < 1.02 * here.objective
+    distances = ((rows[:, None].astype(np.float64) + 2.0**17 - there.centroids) ** 2).sum(axis=2)
+    least, got = distances.min(axis=1), distances[np.arange(len(rows)), there.labels]
+    assert (got <= least * 1.001 + 0.01).all()
+    for balance in ("penalty", "capacity", "transport"):
+        even = kmeans(rows + 2.0**17, 20, seed=3, balance=balance)
+        assert even.objective < 1.3 * kmeans(rows, 20, seed=3, balance=balance).objective
+
+
 def test_progress_and_stopping(words: Any) -> None:
     seen: list[tuple[str, int, int]] = []
     kmeans(words[:2000], 20, progress=lambda *now: seen.append(now))

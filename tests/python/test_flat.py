@@ -165,3 +165,23 @@ def test_a_single_vector_counts_as_one_row(normal: Any) -> None:
     index.add(rows[1], ids=7)
     assert index.ids.tolist() == [0, 7]
     assert index.search(rows[1], k=1).ids.tolist() == [[7]]
+
+
+def test_an_emptied_index_forgets_what_its_codec_learned() -> None:
+    rows = np.random.default_rng(0).standard_normal((400, 32), dtype=np.float32)
+    index = vicinal.FlatIndex(32, codec="pq8x4")
+    index.add(rows)
+    index.remove(index.ids)
+    index.add(rows + 100)
+    fresh = vicinal.FlatIndex(32, codec="pq8x4")
+    fresh.add(rows + 100)
+    want = fresh.search(rows[:20] + 100, k=1)
+    got = index.search(rows[:20] + 100, k=1)
+    np.testing.assert_array_equal(got.ids, want.ids + 400)
+    np.testing.assert_array_equal(got.distances, want.distances)
+
+
+def test_codecs_that_do_not_go_with_a_metric_are_refused_at_once() -> None:
+    with pytest.raises(vicinal.ArgumentError, match="metric is l2"):
+        vicinal.FlatIndex(32, "l2", codec=vicinal.PQ(8, bits=4, anisotropic=True))
+    vicinal.FlatIndex(32, "ip", codec=vicinal.PQ(8, bits=4, anisotropic=True))

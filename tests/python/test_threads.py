@@ -194,6 +194,32 @@ def test_ids_are_found_while_rows_are_added(empty: Any, normal: Any) -> None:
     assert 3006 in index
 
 
+@pytest.mark.parametrize("codec", ["float32", "rabitq2", "pq4x4", "sq8"])
+def test_a_search_may_search(codec: str, normal: Any) -> None:
+    rows = normal(500, DIM)
+    index = vicinal.FlatIndex(DIM, codec=codec)
+    index.add(rows)
+    asked = []
+
+    def ask(*_: object) -> None:
+        asked.append(index.search(rows[7], k=1))
+
+    want = index.search(rows[:3], k=5)
+    got = index.search(rows[:3], k=5, progress=ask)
+    assert asked
+    np.testing.assert_array_equal(got.ids, want.ids)
+    np.testing.assert_array_equal(got.distances, want.distances)
+
+
+def test_a_search_of_bits_may_search() -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (20_000, 128), np.uint8)
+    index = vicinal.BinaryIndex(1024)
+    index.add(rows)
+    want = index.search(rows[:3], k=5)
+    got = index.search(rows[:3], k=5, progress=lambda *_: index.search(rows[7], k=1))
+    np.testing.assert_array_equal(got.ids, want.ids)
+
+
 def test_the_number_of_threads_may_change_meanwhile(empty: Any, normal: Any) -> None:
     rows = normal(6000, DIM)
 

@@ -22,15 +22,25 @@ constexpr std::size_t round_up(std::size_t n, std::size_t step) {
   return (n + step - 1) / step * step;
 }
 
-/// Packs up to kPanelsAtOnce panels of rows; returns how many.
-std::size_t pack(const float* rows, std::size_t n, std::size_t dim, std::vector<float>& panels) {
+/// Packs up to `most` panels of rows, as centroids compare them; returns how many.
+std::size_t pack(const float* rows, std::size_t n, const Centroids& centroids, std::size_t most,
+                 Scratch& scratch) {
   const kernels::TileKernel& tile = *kernels::active().tile;
   const std::size_t width = tile.queries;
-  panels.resize(std::max(panels.size(), kPanelsAtOnce * width * dim));
+  const std::size_t dim = centroids.dim();
+  scratch.panels.resize(std::max(scratch.panels.size(), most * width * dim));
+  if (const float* origin = centroids.origin()) {
+    scratch.row.resize(std::max(scratch.row.size(), n * dim));
+    for (std::size_t i = 0; i < n; ++i) {
+      float* to = scratch.row.data() + i * dim;
+      for (std::size_t d = 0; d < dim; ++d) to[d] = rows[i * dim + d] - origin[d];
+    }
+    rows = scratch.row.data();
+  }
   const std::size_t count = (n + width - 1) / width;
   for (std::size_t p = 0; p < count; ++p) {
     tile.pack(rows + p * width * dim, dim, std::min(width, n - p * width), dim,
-              panels.data() + p * width * dim);
+              scratch.panels.data() + p * width * dim);
   }
   return count;
 }
@@ -53,6 +63,9 @@ Centroids::Centroids(std::size_t count, std::size_t dim, Metric metric)
   const std::size_t step = kernels::active().tile->rows;
   block_ = std::max(kBlockBytes / (stride_ * sizeof(float)) / step, std::size_t{4}) * step;
   rows_ = Buffer::allocate(count * stride_ * sizeof(float));
+  if (!l2()) return;
+  moved_ = Buffer::allocate(count * stride_ * sizeof(float));
+  origin_.resize(dim);
 }
 
 void Centroids::read(const float* from) {
@@ -68,9 +81,22 @@ void Centroids::write(float* to) const {
 }
 
 void Centroids::settle(const double* penalty) {
+  if (l2()) {
+    std::vector<double> mean(dim_, 0.0);
+    for (std::size_t c = 0; c < count_; ++c) {
+      for (std::size_t d = 0; d < dim_; ++d) mean[d] += row(c)[d];
+    }
+    for (std::size_t d = 0; d < dim_; ++d) {
+      origin_[d] = static_cast<float>(mean[d] / static_cast<double>(count_));
+    }
+    auto* moved = reinterpret_cast<float*>(moved_.mutable_data());
+    for (std::size_t c = 0; c < count_; ++c) {
+      for (std::size_t d = 0; d < dim_; ++d) moved[c * stride_ + d] = row(c)[d] - origin_[d];
+    }
+  }
   for (std::size_t c = 0; c < count_; ++c) {
     double bias = penalty != nullptr ? penalty[c] : 0.0;
-    const double squared = squared_length(row(c), dim_);
+    const double squared = squared_length(compared(c), dim_);
     if (l2()) {
       bias += squared / 2.0;
     } else if (squared > 0.0) {
@@ -91,15 +117,15 @@ void nearest(const float* rows, std::size_t n, const Centroids& centroids, Scrat
   std::uint32_t which[kPanelsAtOnce * kMaxTileQueries];
   for (std::size_t done = 0; done < n;) {
     const std::size_t batch = std::min(n - done, kPanelsAtOnce * width);
-    const std::size_t panels = pack(rows + done * dim, batch, dim, scratch.panels);
+    const std::size_t panels = pack(rows + done * dim, batch, centroids, kPanelsAtOnce, scratch);
     std::fill_n(best, panels * width, std::numeric_limits<float>::infinity());
     std::fill_n(which, panels * width, 0u);
     for (std::size_t first = 0; first < centroids.count(); first += centroids.block()) {
       const std::size_t count = std::min(centroids.block(), centroids.count() - first);
       for (std::size_t p = 0; p < panels; ++p) {
-        compare(scratch.panels.data() + p * width * dim, centroids.row(first), centroids.stride(),
-                count, dim, centroids.bias() + first, static_cast<std::uint32_t>(first),
-                best + p * width, which + p * width);
+        compare(scratch.panels.data() + p * width * dim, centroids.compared(first),
+                centroids.stride(), count, dim, centroids.bias() + first,
+                static_cast<std::uint32_t>(first), best + p * width, which + p * width);
       }
     }
     std::copy_n(which, batch, labels + done);
@@ -116,7 +142,6 @@ void nearest_several(const float* rows, std::size_t n, const Centroids& centroid
   const std::size_t keep = std::min(several, centroids.count());
   const std::size_t most = 2 * keep + 64;  // candidates before they are thinned out
   const std::size_t room = most + centroids.block();
-  scratch.panels.resize(std::max(scratch.panels.size(), width * dim));
   scratch.scores.resize(std::max(scratch.scores.size(), width * room));
   scratch.ids.resize(std::max(scratch.ids.size(), width * room));
   std::vector<Candidate> found;
@@ -136,7 +161,7 @@ void nearest_several(const float* rows, std::size_t n, const Centroids& centroid
   };
   for (std::size_t first = 0; first < n; first += width) {
     const std::size_t live = std::min(width, n - first);
-    tile.pack(rows + first * dim, dim, live, dim, scratch.panels.data());
+    pack(rows + first * dim, live, centroids, 1, scratch);
     for (std::size_t q = 0; q < width; ++q) {
       top.count[q] = 0;
       top.scores[q] = scratch.scores.data() + q * room;
@@ -145,7 +170,7 @@ void nearest_several(const float* rows, std::size_t n, const Centroids& centroid
                                   : -std::numeric_limits<float>::infinity();
     }
     for (std::size_t c = 0; c < centroids.count(); c += centroids.block()) {
-      tile.score(scratch.panels.data(), centroids.row(c), centroids.stride(),
+      tile.score(scratch.panels.data(), centroids.compared(c), centroids.stride(),
                  std::min(centroids.block(), centroids.count() - c), dim, centroids.bias() + c,
                  static_cast<std::uint32_t>(c), &top);
       for (std::size_t q = 0; q < live; ++q) {
@@ -179,11 +204,11 @@ void all_scores(const float* rows, std::size_t n, const Centroids& centroids, Sc
   scratch.scores.resize(std::max(scratch.scores.size(), centroids.block() * width));
   for (std::size_t done = 0; done < n;) {
     const std::size_t batch = std::min(n - done, kPanelsAtOnce * width);
-    const std::size_t panels = pack(rows + done * dim, batch, dim, scratch.panels);
+    const std::size_t panels = pack(rows + done * dim, batch, centroids, kPanelsAtOnce, scratch);
     for (std::size_t first = 0; first < centroids.count(); first += centroids.block()) {
       const std::size_t count = std::min(centroids.block(), centroids.count() - first);
       for (std::size_t p = 0; p < panels; ++p) {
-        multiply(scratch.panels.data() + p * width * dim, centroids.row(first),
+        multiply(scratch.panels.data() + p * width * dim, centroids.compared(first),
                  centroids.stride(), count, dim, scratch.scores.data());
         const std::size_t live = std::min(width, batch - p * width);
         for (std::size_t q = 0; q < live; ++q) {

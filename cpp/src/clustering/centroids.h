@@ -10,8 +10,9 @@
 namespace vicinal::clustering {
 
 /// Centroids as the kernels want them: rows padded with zeros to whole lines, and a bias each.
-/// The score bias - <x, c> ranks them for x: it is half of (|x - c|^2 - |x|^2) under L2, and
-/// -<x, c> otherwise.
+/// The score bias - <x, c> ranks them for x: it is -<x, c>, or half of (|x - c|^2 - |x|^2) under
+/// L2, where x and c are counted from the middle of the centroids: far from zero, floats would
+/// lose what tells one centroid from another.
 class Centroids {
  public:
   Centroids(std::size_t count, std::size_t dim, Metric metric);
@@ -27,6 +28,11 @@ class Centroids {
     return reinterpret_cast<float*>(rows_.mutable_data()) + c * stride_;
   }
   const float* bias() const noexcept { return bias_.data(); }
+  /// What rows are less before they are compared with compared(c), dim floats; null: nothing.
+  const float* origin() const noexcept { return l2() ? origin_.data() : nullptr; }
+  const float* compared(std::size_t c) const noexcept {
+    return l2() ? reinterpret_cast<const float*>(moved_.data()) + c * stride_ : row(c);
+  }
   /// Rows that stay in the second cache beside a few panels; a multiple of what the kernel takes.
   std::size_t block() const noexcept { return block_; }
 
@@ -46,6 +52,8 @@ class Centroids {
   std::size_t block_;
   Metric metric_;
   Buffer rows_;
+  Buffer moved_;               // L2: rows less the origin
+  std::vector<float> origin_;  // L2: the mean of the rows, when settled
   std::vector<float> bias_;
 };
 

@@ -32,21 +32,22 @@ class Field {
         lengths_(count_),
         sums_(count_ + 1, 0.0) {
     quiet_.threads = run.threads;
-    const bool in_place = sample.empty() && rows.plain() != nullptr && !spherical;
-    if (in_place) {
-      data_ = rows.plain();
-    } else {
-      copy_.resize(count_ * dim_);
-      data_ = copy_.data();
-    }
+    copy_.resize(count_ * dim_);
     const Rows chosen(rows, sample.data(), sample.size());
     const Rows& from = sample.empty() ? rows : chosen;
+    // Distances are made of products: far from zero, floats would lose them.
+    std::vector<float> origin(dim_);
+    if (!spherical) std::copy_n(from.read(0, 1, origin.data()), dim_, origin.data());
     parallel_for(count_, kPiece, quiet_, [&](std::size_t begin, std::size_t end, unsigned) {
-      if (!in_place) {
-        float* to = copy_.data() + begin * dim_;
-        const float* read = from.read(begin, end, to);
+      float* to = copy_.data() + begin * dim_;
+      const float* read = from.read(begin, end, to);
+      if (spherical) {
         if (read != to) std::copy_n(read, (end - begin) * dim_, to);
-        if (spherical) normalize_rows(to, end - begin, dim_, dim_);
+        normalize_rows(to, end - begin, dim_, dim_);
+      } else {
+        for (std::size_t i = 0; i < end - begin; ++i) {
+          for (std::size_t d = 0; d < dim_; ++d) to[i * dim_ + d] = read[i * dim_ + d] - origin[d];
+        }
       }
       for (std::size_t i = begin; i < end; ++i) {
         lengths_[i] = static_cast<float>(squared_length(row(i), dim_));
@@ -57,7 +58,7 @@ class Field {
   }
 
   std::size_t count() const noexcept { return count_; }
-  const float* row(std::size_t i) const noexcept { return data_ + i * dim_; }
+  const float* row(std::size_t i) const noexcept { return copy_.data() + i * dim_; }
 
   /// Up to `most` rows, each as likely as it is far from the seeds so far.
   std::vector<std::uint32_t> draw_far(std::size_t most, std::uint64_t seed,
@@ -144,7 +145,6 @@ class Field {
   RunOptions quiet_;
   Watch watch_;
   std::size_t count_;
-  const float* data_ = nullptr;
   std::vector<float> copy_;
   std::vector<float> distances_;
   std::vector<float> lengths_;

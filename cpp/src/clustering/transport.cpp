@@ -47,7 +47,11 @@ std::vector<float> costs(const Rows& rows, const Centroids& centroids, const Run
     float* to = out.data() + begin * k;
     all_scores(from, end - begin, centroids, scratch[worker], to);
     for (std::size_t i = begin; i < end && centroids.l2(); ++i) {
-      const double squared = squared_length(from + (i - begin) * rows.dim(), rows.dim());
+      double squared = 0.0;  // from where scores are counted
+      for (std::size_t d = 0; d < rows.dim(); ++d) {
+        const double x = double{from[(i - begin) * rows.dim() + d]} - centroids.origin()[d];
+        squared += x * x;
+      }
       float* row = out.data() + i * k;
       for (std::size_t c = 0; c < k; ++c) {
         row[c] = std::max(0.0f, static_cast<float>(squared + 2.0 * row[c]));

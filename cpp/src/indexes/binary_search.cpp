@@ -24,6 +24,7 @@
 #include "indexes/binary_impl.h"
 #include "indexes/binary_plan.h"
 #include "indexes/binary_top.h"
+#include "indexes/lent.h"
 #include "indexes/prefetch.h"
 #include "kernels/bits.h"
 #include "kernels/table.h"
@@ -145,7 +146,8 @@ class BitScan {
     Ticker ticker(options, "searching", std::uint64_t{count} * plan_.at().rows());
     ticker.follow(done);
     const auto task = [&](std::size_t number) {
-      thread_local Scratch scratch;
+      const Lent<Scratch> lent;
+      Scratch& scratch = *lent;
       const std::size_t room = 2 * kBitTile * most_rows_;
       if (scratch.rows.size() < room) {
         scratch.rows.resize(room);

@@ -105,8 +105,9 @@ void FlatIndex::Impl::add(const VectorsView& rows, const std::int64_t* ids, cons
   }
   Snapshot next = now;
   next.rows = now.rows + static_cast<std::uint32_t>(rows.rows);
-  // What a codec learned from the first rows stays: later rows are coded by it.
-  if (!next.codec) {
+  // What a codec learned from the first rows stays: later rows are coded by it. Of an empty index
+  // nothing holds on to it: rows that are gone have no say.
+  if (now.rows == 0) {
     next.codec = indexes::learn_codec(params.codec, rows, metric, unit(), params.transform, run);
   }
   const std::size_t stride = next.codec->stride();

@@ -1,4 +1,5 @@
 #include "indexes/flat_packed.h"
+#include "indexes/lent.h"
 
 #include <algorithm>
 #include <array>
@@ -210,7 +211,8 @@ void scan_packed(const FlatSearch& search, const RunOptions& run) {
   const std::size_t tasks = groups * parts.ranges();
   Comparisons counted(run, std::uint64_t{count} * plan.places());
   const auto task_of = [&](std::size_t task) {
-    thread_local Scratch scratch;
+    const Lent<Scratch> lent;
+    Scratch& scratch = *lent;
     const std::size_t range = task % parts.ranges();
     const std::size_t first = parts.begin(range), last = parts.begin(range + 1);
     const std::size_t first_query = task / parts.ranges() * group;

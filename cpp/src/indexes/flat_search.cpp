@@ -1,4 +1,6 @@
+#include "indexes/flat_packed.h"
 #include "indexes/flat_search.h"
+#include "indexes/lent.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +11,6 @@
 
 #include "base/parallel.h"
 #include "base/rows_reader.h"
-#include "indexes/flat_packed.h"
 #include "vicinal/errors.h"
 
 namespace vicinal {
@@ -138,7 +139,8 @@ void stream(const FlatSearch& search, const RunOptions& run) {
   const std::size_t tasks = groups * parts.ranges();
   Comparisons counted(run, std::uint64_t{count} * plan.places());
   const auto task_of = [&](std::size_t task) {
-    thread_local StreamScratch scratch;
+    const Lent<StreamScratch> lent;
+    StreamScratch& scratch = *lent;
     const std::size_t range = task % parts.ranges();
     const std::size_t first_query = task / parts.ranges() * group;
     const std::size_t n = std::min(group, count - first_query);

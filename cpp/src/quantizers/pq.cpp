@@ -50,12 +50,16 @@ void check_spec(const CodecSpec& spec, std::size_t dim) {
   }
 }
 
-void check_metric(const CodecSpec& spec, Metric metric) {
-  if (spec.variant == kPqScoreAware && metric == Metric::kL2) {
+}  // namespace
+
+void check_pq_metric(const CodecSpec& spec, Metric metric) {
+  if (spec.kind == CodecKind::kPq && spec.variant == kPqScoreAware && metric == Metric::kL2) {
     throw ArgumentError(
         "score-aware product quantization is for inner product and cosine; metric is l2");
   }
 }
+
+namespace {
 
 // Guo et al. show that with h_par : h_perp = (dim - 1) t^2 / (1 - t^2) the loss is that of the
 // scores above t * ||x||, and use 0.2. Less than 1, in few dimensions, would punish what is right.
@@ -257,18 +261,31 @@ PqBooks::PqBooks(std::size_t dim, std::size_t parts, std::size_t entries,
       entries_(entries),
       codebooks_(std::move(codebooks)),
       columns_(Buffer::allocate(codebooks_.size() * sizeof(float))),
+      centred_(codebooks_.size()),
+      centred_half_norms_(parts * entries),
+      means_(dim),
       half_norms_(parts * entries) {
   auto* columns = reinterpret_cast<float*>(columns_.mutable_data());
   for (std::size_t part = 0; part < parts; ++part) {
     const std::size_t w = width(part);
+    float* mean = means_.data() + first(part);
+    for (std::size_t d = 0; d < w; ++d) {
+      double sum = 0;
+      for (std::size_t k = 0; k < entries; ++k) sum += this->rows(part)[k * w + d];
+      mean[d] = static_cast<float>(sum / static_cast<double>(entries));
+    }
     for (std::size_t k = 0; k < entries; ++k) {
       const float* centroid = this->rows(part) + k * w;
-      double norm = 0;
+      float* centred = centred_.data() + entries * first(part) + k * w;
+      double norm = 0, centred_norm = 0;
       for (std::size_t d = 0; d < w; ++d) {
         columns[entries * first(part) + d * entries + k] = centroid[d];
+        centred[d] = centroid[d] - mean[d];
         norm += double{centroid[d]} * centroid[d];
+        centred_norm += double{centred[d]} * centred[d];
       }
       half_norms_[part * entries + k] = static_cast<float>(0.5 * norm);
+      centred_half_norms_[part * entries + k] = static_cast<float>(0.5 * centred_norm);
     }
   }
 }
@@ -277,18 +294,23 @@ void PqBooks::nearest(const float* rows, std::size_t stride, std::size_t n,
                       std::uint8_t* codes) const {
   const kernels::Table& table = kernels::active();
   const kernels::TileKernel& tile = *table.tile;
-  std::vector<float> panel(width(0) * tile.queries);
+  std::vector<float> panel(width(0) * tile.queries), centred(panel.size());
   float best[kMaxTileQueries];
   std::uint32_t which[kMaxTileQueries];
   for (std::size_t part = 0; part < parts_; ++part) {
     const std::size_t w = width(part);
+    const float* mean = means_.data() + first(part);
     for (std::size_t r = 0; r < n; r += tile.queries) {
       const std::size_t live = std::min(tile.queries, n - r);
-      tile.pack(rows + r * stride + first(part), stride, live, w, panel.data());
+      for (std::size_t q = 0; q < live; ++q) {
+        const float* row = rows + (r + q) * stride + first(part);
+        for (std::size_t d = 0; d < w; ++d) centred[q * w + d] = row[d] - mean[d];
+      }
+      tile.pack(centred.data(), w, live, w, panel.data());
       std::fill(best, best + tile.queries, kInfinity);
       std::fill(which, which + tile.queries, 0u);
-      table.matrix->nearest(panel.data(), this->rows(part), w, entries_, w, half_norms(part), 0,
-                            best, which);
+      table.matrix->nearest(panel.data(), centred_.data() + entries_ * first(part), w, entries_, w,
+                            centred_half_norms_.data() + part * entries_, 0, best, which);
       for (std::size_t q = 0; q < live; ++q) {
         codes[(r + q) * parts_ + part] = static_cast<std::uint8_t>(which[q]);
       }
@@ -369,7 +391,7 @@ std::vector<Learned> PqCodec::learned() const {
 }
 
 std::shared_ptr<const Codec> PqCodec::for_metric(Metric other) const {
-  check_metric(spec(), other);
+  check_pq_metric(spec(), other);
   return std::make_shared<PqCodec>(spec(), other, length_, books_);
 }
 
@@ -552,7 +574,7 @@ std::vector<std::pair<std::string, std::size_t>> learns_pq(const CodecSpec& spec
 std::shared_ptr<const Codec> restore_pq(const CodecSpec& spec, std::size_t dim, Metric metric,
                                         std::vector<Learned> learned) {
   check_learned(learned, learns_pq(spec, dim), "pq");
-  check_metric(spec, metric);
+  check_pq_metric(spec, metric);
   return std::make_shared<PqCodec>(
       spec, metric, learned[1].values[0],
       std::make_shared<const PqBooks>(dim, spec.parts, entries_of(spec),
@@ -562,7 +584,7 @@ std::shared_ptr<const Codec> restore_pq(const CodecSpec& spec, std::size_t dim, 
 std::shared_ptr<const Codec> train_pq(const CodecSpec& spec, std::size_t dim, Metric metric,
                                       MatrixView<const float> sample, const RunOptions& run) {
   check_spec(spec, dim);
-  check_metric(spec, metric);
+  check_pq_metric(spec, metric);
   const std::size_t entries = entries_of(spec), parts = spec.parts, n = sample.rows();
   check_sample(sample, dim, entries, "product quantization");
   const bool aware = spec.variant == kPqScoreAware;

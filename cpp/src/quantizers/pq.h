@@ -60,6 +60,11 @@ class PqBooks {
   std::size_t entries_;
   std::vector<float> codebooks_;
   Buffer columns_;
+  // Centroids of each part, and half of their squared lengths, from their mean: rows are compared
+  // with these, for far from zero floats would lose what tells two centroids apart.
+  std::vector<float> centred_;
+  std::vector<float> centred_half_norms_;
+  std::vector<float> means_;  // parts side by side
   std::vector<float> half_norms_;  // ||c||^2 / 2
 };
 
@@ -116,6 +121,8 @@ class PqCodec final : public Codec {
 
 /// What the factories of Codec call for kPq. All throw ArgumentError for a spec or metric that
 /// cannot be.
+/// Throws ArgumentError where codes of this kind do not go with a metric.
+void check_pq_metric(const CodecSpec& spec, Metric metric);
 std::shared_ptr<const Codec> train_pq(const CodecSpec& spec, std::size_t dim, Metric metric,
                                       MatrixView<const float> sample, const RunOptions& run);
 std::shared_ptr<const Codec> restore_pq(const CodecSpec& spec, std::size_t dim, Metric metric,

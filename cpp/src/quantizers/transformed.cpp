@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "quantizers/pq.h"
 #include "quantizers/transform.h"
 #include "vicinal/errors.h"
 
@@ -212,6 +213,7 @@ std::shared_ptr<const Codec> transformed(const Transform& transform,
 
 void check_codec(const CodecSpec& spec, std::size_t dim, Metric metric,
                  const std::optional<Transform>& transform) {
+  check_pq_metric(spec, metric);
   if (!transform) {
     Codec::learns(spec, dim);
     return;

@@ -321,8 +321,12 @@ void compare_pruned(Metric metric, const Points& points, std::size_t clusters, b
     clustering::nearest(row, 1, pruned.centroids(), scratch, &label, &score);
     if (label == pruned.labels()[i]) continue;
     ++different;
+    std::vector<float> moved(row, row + points.dim);
+    const float* origin = pruned.centroids().origin();
+    for (std::size_t d = 0; origin != nullptr && d < points.dim; ++d) moved[d] -= origin[d];
     const double gap = pruned.centroids().bias()[pruned.labels()[i]] -
-                       clustering::dot(row, pruned.centroids().row(pruned.labels()[i]),
+                       clustering::dot(moved.data(),
+                                       pruned.centroids().compared(pruned.labels()[i]),
                                        points.dim) -
                        score;
     // Rounding of a score: sums of dim products, with centroids and rows of about this length.
