@@ -18,6 +18,8 @@ __all__ = ["Form", "choose"]
 
 K = 10
 ROWS, QUERIES = 16_384, 500
+#: Principal directions of wider vectors take too long to find: time grows as the cube of this.
+WIDEST = 2048
 #: So many candidates by codes must hold this share of the true ten. On mnist-784 those of 96
 #: directions do and make the quickest graph; 64 (.989), 48 (.97) and all of them are slower.
 CANDIDATES, FOUND = 24, 0.995
@@ -108,7 +110,7 @@ def _directions(trials: _Trials, codec: str) -> Transform | None:
     """Principal directions, as few as are enough; None where too many would be."""
     plain = trials.tried[0].bytes if codec == "sq4" else HEAD + trials.dim
     most = (int(SHORTER * plain) - HEAD) // STEP
-    if most * STEP < LEAST:
+    if most * STEP < LEAST or trials.dim > WIDEST:
         return None
     found = moments(trials.rows, "vectors", unit=trials.metric == "cosine", seed=0)
     axes = eigen(found.covariance)[1]

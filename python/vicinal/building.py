@@ -13,7 +13,7 @@ from vicinal._convert import as_ids
 from vicinal._judge import Judge, Sample
 from vicinal._types import Metric, Progress
 from vicinal.calibration import Calibration, Curve, Effort
-from vicinal.errors import RecallWarning
+from vicinal.errors import ArgumentError, RecallWarning
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.report import BuildReport
@@ -103,6 +103,8 @@ def build(
     """
     task = as_task(vectors, metric, recall, memory, build_time, queries, threads, seed, progress)
     names = None if ids is None else as_ids(ids, "ids")
+    if names is not None and len(names) != len(task.rows):
+        raise ArgumentError(f"ids has {len(names)} entries; vectors has {len(task.rows)} rows")
     plan = planned(task)
     rows, recall, seed = task.rows, task.recall, task.seed
     index = plan.make()

@@ -116,6 +116,8 @@ def compare_codecs(
     """
     rows = np.atleast_2d(np.asarray(base))
     asked = np.atleast_2d(np.asarray(queries))
+    if len(asked) == 0:
+        raise ArgumentError("queries has 0 rows; wanted at least 1")
     if not 1 <= k <= len(rows):
         raise ArgumentError(f"k must be 1 to the number of vectors {len(rows)}, got {k}")
     if any(depth < k for depth in candidates):

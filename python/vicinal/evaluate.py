@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._convert import as_ids
 from vicinal._types import Array, Progress
+from vicinal.errors import CancelledError
 from vicinal.flat import FlatIndex
 from vicinal.hnsw import HNSWIndex
 from vicinal.ivf import IVFIndex
@@ -206,7 +208,7 @@ def ground_truth(
         )
     if k < 1:
         raise ValueError(f"k is {k}, wanted 1 or more")
-    names = np.arange(len(rows)) if ids is None else np.asarray(ids, np.int64)
+    names = np.arange(len(rows)) if ids is None else as_ids(ids, "ids")
     if names.shape != (len(rows),):
         raise ValueError(f"ids has shape {names.shape}, wanted ({len(rows)},)")
     best_ids = np.full((len(asked), k), -1, np.int64)
@@ -221,8 +223,9 @@ def ground_truth(
         order = np.lexsort((both_ids, both), axis=1)[:, :k]
         best_ids = np.take_along_axis(both_ids, order, axis=1)
         best = np.take_along_axis(both, order, axis=1)
-        if progress is not None:
-            progress("comparing", start + len(block), len(rows))
+        done = start + len(block)
+        if progress is not None and progress("comparing", done, len(rows)) is False:
+            raise CancelledError("stopped by progress while comparing")
     return Neighbors(best_ids, best)
 
 

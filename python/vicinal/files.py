@@ -166,8 +166,8 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
         raise ArgumentError(f"mode must be 'map' or 'load', got {mode!r}")
     where = as_path(path)
     name = os.fsdecode(where)
-    _, kind, _, metadata, _, _ = _core.file_info(where)
     stamp = _stamp(name)
+    _, kind, _, metadata, _, _ = _core.file_info(where)
     index: AnyIndex
     if kind == "flat":
         index = FlatIndex.__new__(FlatIndex)
@@ -183,6 +183,8 @@ def open(path: Path, mode: Mode = "map") -> AnyIndex:
         index._begin(_core.BinaryIndex.open(where, mode == "load"))
     else:
         raise format_error(name, f"it holds an index of kind {kind!r}, unknown to this version")
+    if _stamp(name) != stamp:  # saved over meanwhile: settings of one, vectors of the other
+        return open(path, mode)
     try:
         index._restore(_ours(metadata))
     except (TypeError, ValueError, OverflowError) as error:
@@ -220,13 +222,19 @@ def _from_bytes(content: bytes) -> AnyIndex:
     return index
 
 
+def _reopen(path: str, mode: Mode, settings: dict[str, Any]) -> AnyIndex:
+    index = open(path, mode)
+    index._restore(settings)  # they may have been set since it was opened
+    return index
+
+
 def _reduce(index: AnyIndex) -> tuple[Any, ...]:
     """Pickle as a path while the index is what its file holds, else as the bytes of such a file."""
     if index._source is not None:
         path, mode, stamp = index._source
         try:
             if _stamp(path) == stamp:
-                return open, (path, mode)
+                return _reopen, (path, mode, index._settings())
         except OSError:
             pass  # the file is gone: send the content
     with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:

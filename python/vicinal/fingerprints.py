@@ -60,7 +60,7 @@ class FingerprintEncoder:
     ids: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_bits(self.bits)
+        object.__setattr__(self, "bits", _as_bits(self.bits))
         known = as_ids(self.ids, "ids")
         if len(known) > self.bits:
             raise ArgumentError(f"ids has {len(known)} entries; wanted at most bits = {self.bits}")
@@ -95,7 +95,7 @@ class FingerprintEncoder:
         TypeError
             The ids are not integers.
         """
-        _check_bits(bits)
+        bits = _as_bits(bits)
         ids, rows, _ = _flat(sets, offsets)
         order = np.lexsort((ids, rows))
         ids, rows = ids[order], rows[order]
@@ -159,8 +159,8 @@ class HashedFolding:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_bits(self.bits)
-        as_seed(self.seed)
+        object.__setattr__(self, "bits", _as_bits(self.bits))
+        object.__setattr__(self, "seed", as_seed(self.seed))
 
     def encode(self, sets: Sets, offsets: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
         """Make packed bits of sets.
@@ -195,11 +195,12 @@ class HashedFolding:
         return cls(**values)
 
 
-def _check_bits(bits: object) -> None:
+def _as_bits(bits: object) -> int:
     if isinstance(bits, bool) or not isinstance(bits, int | np.integer):
         raise TypeError(f"bits must be a whole number, got {type(bits).__name__} {bits!r}")
     if not 1 <= bits <= _MOST_BITS:
         raise ArgumentError(f"bits must be from 1 to {_MOST_BITS}, got {bits}")
+    return int(bits)
 
 
 def _check_keys(name: str, values: Mapping[str, Any], known: set[str], needed: set[str]) -> None:

@@ -16,6 +16,7 @@ from vicinal._judge import LARGEST_EF, SAMPLE, Judge, Rows, StoredRows, halves, 
 from vicinal._types import Array, Ids, Metric, Progress
 from vicinal.calibration import Calibration, Effort, as_neighbours, as_share, as_slack
 from vicinal.errors import ArgumentError, DimensionError, RecallWarning
+from vicinal.flat import FlatIndex
 from vicinal.params import Codec, HNSWParams, codec_of
 from vicinal.results import Neighbors, SearchStats
 
@@ -390,6 +391,8 @@ class HNSWIndex(VectorIndex):
             raise ArgumentError(f"the index has {len(names)} vectors; calibrating wants 2 or more")
         if given is not None and len(given) < 2:
             raise ArgumentError(f"queries has {len(given)} rows; wanted at least 2")
+        if given is not None:  # a bad one is named by its row here, not by that in a sample
+            FlatIndex(self.dim, self.metric).search(given, 1, threads=threads)
         rows: Rows = StoredRows(self._core.get, names, self.dim)
         if vectors is not None:
             rows = as_vectors(vectors, "vectors")

@@ -253,7 +253,7 @@ class RaBitQ(Codec):
     def __post_init__(self) -> None:
         _whole("bits", self.bits, 1, 8)
         _one_of("levels", self.levels, _LEVELS)
-        _whole("seed", self.seed, 0, 2**64 - 1)
+        _whole("seed", self.seed, 0, 2**63 - 1)
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
         return (self.name, 0, self.bits, _LEVELS.index(self.levels), self.seed)
@@ -284,7 +284,7 @@ class SignBits(Codec):
 
     def __post_init__(self) -> None:
         _one_of("threshold", self.threshold, _THRESHOLDS)
-        _whole("seed", self.seed, 0, 2**64 - 1)
+        _whole("seed", self.seed, 0, 2**63 - 1)
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
         return (self.name, 0, 1, _THRESHOLDS.index(self.threshold), self.seed)

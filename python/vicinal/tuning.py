@@ -179,7 +179,9 @@ def as_task(
         raise DimensionError(f"queries has {given.shape[1]} columns; vectors has {rows.shape[1]}")
     if given is not None and given.shape[0] < 2:
         raise ArgumentError(f"queries has {given.shape[0]} rows; wanted at least 2")
-    FlatIndex(rows.shape[1], metric)  # knows which metrics and widths there are
+    empty = FlatIndex(rows.shape[1], metric)  # knows which metrics and widths there are
+    if given is not None:
+        empty.search(given, 1, threads=threads)  # and which queries, by the rows they have here
     return Task(start, rows, str(metric), share, memory, build_time, given, seed, threads, progress)
 
 

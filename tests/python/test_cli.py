@@ -364,14 +364,27 @@ def test_usage_mistakes(run: Run, folder: Path, words: str, said: str) -> None:
         ("search {f}/flat.vicinal {t}/narrow.npy", "columns"),
         ("eval {f}/base.npy", "suffix is '.npy', wanted .hdf5, .h5 or .npz"),
         ("demo --word floccinaucinihilipilification", "not among the 1000"),
+        ("build {t}/mask.npy -o {t}/x", "vectors holds bool"),
     ],
 )
 def test_failures_are_one_line(
     run: Run, folder: Path, tmp_path: Path, words: str, said: str
 ) -> None:
     np.save(tmp_path / "narrow.npy", np.zeros((2, 3), np.float32))
+    np.save(tmp_path / "mask.npy", np.zeros((2, 3), np.bool_))
     assert said in one_line(run(*words.format(f=folder, t=tmp_path).split()))
-    assert [path.name for path in tmp_path.iterdir()] == ["narrow.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mask.npy", "narrow.npy"]
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+    index = vicinal.FlatIndex(3)
+    index.add(np.eye(3, dtype=np.float32))
+    note = '{"a": "\\u001b[2J\\u009b1m\\u202e"}'
+    index._core.save(os.fsencode(tmp_path / "x.vicinal"), note, None)
+    shown = run("info", str(tmp_path / "x.vicinal"))
+    assert shown.status == 0
+    assert "\\x1b[2J\\x9b1m\\u202e" in shown.out
+    assert not set(shown.out) & {"\x1b", "\x9b", "\u202e"}
 
 
 def test_traceback_on_demand(folder: Path) -> None:

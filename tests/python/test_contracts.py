@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vicinal
+from vicinal import files
 
 DIM = 24
 
@@ -196,6 +197,51 @@ def test_copies_and_pickles(kind: Any, normal: Any, tmp_path: Path) -> None:
     mapped = vicinal.open(path)
     os.replace(path, tmp_path / "elsewhere")
     assert same(pickle.loads(pickle.dumps(mapped)).search(rows[:9], 5), want)
+
+
+def test_settings_travel_with_an_opened_index(normal: Any, tmp_path: Path) -> None:
+    rows = normal(600, DIM)
+    graph = vicinal.HNSWIndex(DIM)
+    graph.add(rows)
+    graph.save(tmp_path / "graph")
+    opened = vicinal.open(tmp_path / "graph")
+    assert isinstance(opened, vicinal.HNSWIndex)
+    opened.ef, opened.slack = 123, 0.25
+    opened.calibrate(rows[:50])
+    for twin in (copy.deepcopy(opened), pickle.loads(pickle.dumps(opened))):
+        assert (twin.ef, twin.slack, twin.calibration) == (123, 0.25, opened.calibration)
+    lists = vicinal.IVFIndex(DIM)
+    lists.add(rows)
+    lists.save(tmp_path / "lists")
+    also = vicinal.open(tmp_path / "lists")
+    assert isinstance(also, vicinal.IVFIndex)
+    also.nprobe = 7
+    assert copy.deepcopy(also).nprobe == 7
+
+
+def test_a_file_replaced_while_it_is_opened(
+    normal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = vicinal.HNSWIndex(DIM), vicinal.HNSWIndex(DIM)
+    first.add(normal(50, DIM))
+    second.add(normal(80, DIM))
+    first.ef, second.ef = 11, 22
+    path = tmp_path / "graph"
+    first.save(path)
+    info = files._core.file_info
+
+    def late(where: Any) -> Any:
+        found = info(where)
+        if not saved:
+            saved.append(True)
+            second.save(path)
+        return found
+
+    saved: list[bool] = []
+    monkeypatch.setattr(files._core, "file_info", late)
+    index = vicinal.open(path)
+    assert isinstance(index, vicinal.HNSWIndex)
+    assert (len(index), index.ef) == (80, 22)
 
 
 def test_memory_adds_up(kind: Any, normal: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -122,3 +123,11 @@ def test_mistakes_are_named() -> None:
     ):
         with pytest.raises(error, match=text):
             call()
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    sets = [[1, 2], [70_000]]
+    plain = HashedFolding(bits=64, seed=3)
+    same = HashedFolding(bits=np.int64(64), seed=np.int64(3))  # type: ignore[arg-type]
+    assert np.array_equal(plain.encode(sets), same.encode(sets))
+    assert json.dumps(plain.to_dict()) == json.dumps(same.to_dict())

@@ -195,6 +195,8 @@ def npy_header(text: str, version: bytes = b"\x01\x00") -> bytes:
         "{'descr': '<f4', 'shape': (1, 8)}",
         "{'descr': 'nonsense', 'fortran_order': False, 'shape': (1, 8)}",
         "(" * 5000,
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1, 8)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4611686018427387904)}",
         "__import__('os')",
         "",
     ],
@@ -208,6 +210,15 @@ def test_hostile_npy_headers(tmp_path: Path, header: str) -> None:
         archive.writestr("vectors.npy", path.read_bytes())
     with pytest.raises(FormatError):
         vio.read(tmp_path / "a.npz")
+
+
+def test_a_header_that_says_it_is_long_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + (2**32 - 1).to_bytes(4, "little"))
+    with pytest.raises(FormatError, match="header of 4294967295 bytes"):
+        vio.read(path)
 
 
 def test_npy_versions(tmp_path: Path) -> None:

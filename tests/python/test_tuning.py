@@ -172,3 +172,33 @@ def test_few_directions_count() -> None:
     index = vicinal.build(rows, recall=0.5, memory=int(plan.bytes_per_vector * 6000) + 1)
     assert index.transform == plan.transform
     assert held(index) == pytest.approx(plan.bytes_per_vector * 6000, rel=0.01)
+
+
+def test_bad_queries_are_named_by_their_own_row_before_anything_is_built(rows: Any) -> None:
+    queries = rows[:3000].copy()
+    queries[2871, 5] = np.nan
+
+    def stages(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    with pytest.raises(vicinal.ArgumentError, match="queries: row 2871"):
+        vicinal.build(rows, queries=queries, progress=stages)
+    index = vicinal.HNSWIndex(DIM)
+    index.add(rows[:500])
+    with pytest.raises(vicinal.ArgumentError, match="queries: row 2871"):
+        index.calibrate(queries)
+
+
+def test_ids_of_another_length_are_refused_before_anything_is_built(rows: Any) -> None:
+    def stages(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    with pytest.raises(vicinal.ArgumentError, match="ids has 3 entries; vectors has 9000 rows"):
+        vicinal.build(rows, ids=[1, 2, 3], progress=stages)
+
+
+def test_wide_vectors_are_not_turned() -> None:
+    wide = np.random.default_rng(0).standard_normal((300, 6000), dtype=np.float32)
+    plan = vicinal.tune(wide)
+    assert plan.transform is None
+    assert isinstance(plan.params, vicinal.HNSWParams)

@@ -107,7 +107,16 @@ def command(function: F) -> F:
             # Whoever read our output has left: nobody to tell, but Python would try at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(FAILED) from None
-        except (Error, OSError, ValueError, ImportError, MemoryError) as error:
+        except (
+            Error,
+            OSError,
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+            ImportError,
+            MemoryError,
+        ) as error:
             if traceback:
                 raise
             stderr().print(f"vicinal: {_one_line(error)}", markup=False, soft_wrap=True)
@@ -138,8 +147,15 @@ def _one_line(error: BaseException) -> str:
 
 
 def _text(value: str) -> str:
-    """Make what a terminal can show of a name that need not be text."""
-    return value.encode("utf-8", "replace").decode("utf-8")
+    """Make what a terminal can show of a name that need not be text.
+
+    What a file says must not steer it: escapes, and what turns text around, are spelt out.
+    """
+    text = value.encode("utf-8", "replace").decode("utf-8")
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vicinal._convert import as_ids
 from vicinal.errors import ArgumentError, Error
 from vicinal.io._check import (
     Array,
@@ -117,7 +118,7 @@ def write_table(
         raise ValueError(
             f"array holds {data.dtype}, wanted float16, float32, float64, int8 or uint8"
         )
-    numbers = None if ids is None else np.asarray(ids, np.int64)
+    numbers = None if ids is None else as_ids(ids, "ids")
     if numbers is not None and numbers.shape != (len(data),):
         raise ValueError(f"ids has shape {numbers.shape}, wanted ({len(data)},)")
     value_type = pa.from_numpy_dtype(data.dtype)

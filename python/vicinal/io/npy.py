@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import zipfile
@@ -27,6 +28,7 @@ from vicinal.io._check import (
 )
 
 # Names tried, in this order, when an .npz holds several arrays and no key is given.
+_LONGEST_HEADER = 1 << 16  # bytes; numpy's own limit is 10,000 characters
 USUAL_KEYS = ("vectors", "base", "train", "embeddings")
 
 
@@ -34,15 +36,22 @@ def _read_header(file: Any, path: PathLike) -> tuple[tuple[int, ...], bool, np.d
     """Shape, Fortran order and type from an npy header; everything in it is checked."""
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
+        if version not in ((1, 0), (2, 0)):
             raise format_error(path, 6, f"npy version is {version}, wanted (1, 0) or (2, 0)")
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # literal_eval and the codecs raise a dozen kinds
+        # numpy asks for memory for all of it before it looks how long it is.
+        field = file.read(2 if version == (1, 0) else 4)
+        length = int.from_bytes(field, "little")
+        if length > _LONGEST_HEADER:
+            raise format_error(
+                path, 8, f"header of {length} bytes, wanted at most {_LONGEST_HEADER}"
+            )
+        text = io.BytesIO(field + file.read(length))
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(text)
+        else:
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(text)
+    # literal_eval and the codecs raise a dozen kinds, of what is nested too deeply MemoryError
+    except Exception as error:
         if isinstance(error, Error):
             raise
         raise format_error(path, 0, f"not an npy header ({error})") from error
@@ -52,8 +61,9 @@ def _read_header(file: Any, path: PathLike) -> tuple[tuple[int, ...], bool, np.d
         raise format_error(path, 10, f"type is {dtype}, wanted plain numbers of at most 8 bytes")
     if len(shape) not in (1, 2):
         raise format_error(path, 10, f"array has {len(shape)} dimensions, wanted 1 or 2")
-    if any(s > 2**63 - 1 for s in shape):
-        raise format_error(path, 10, f"shape is {shape!r}, wanted sizes below 2^63")
+    # numpy counts bytes of an empty array without the sizes that are 0.
+    if math.prod(max(int(s), 1) for s in shape) * dtype.itemsize > 2**63 - 1:
+        raise format_error(path, 10, f"shape is {shape!r}, wanted less than 2^63 bytes")
     return shape, bool(fortran), dtype
 
 
