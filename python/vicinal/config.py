@@ -58,7 +58,7 @@ def loads(kind: type[T], text: str, *, source: str = "TOML") -> T:
     """
     try:
         table = _parse(text)
-    except ValueError as error:  # TOMLDecodeError
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or nested too deeply
         raise ValueError(f"{source}: not TOML: {error}") from error
     return _build(kind, table, source)
 

@@ -120,6 +120,8 @@ class BuildReport:
                 continue
             value = values[name]
             fits = isinstance(value, types[kind]) and (kind == "bool") == isinstance(value, bool)
+            if fits and "float" in str(kind) and isinstance(value, int):
+                fits = abs(value) < 2**1023  # what no float holds could not be printed
             if not fits:
                 raise ArgumentError(f"report: {name} must be {kind}, got {value!r}")
         return cls(**dict(values))  # type: ignore[arg-type]
@@ -170,6 +172,7 @@ def _tried(values: object) -> tuple[Tried, ...]:
         codes, size, found = one
         whole = isinstance(size, int) and not isinstance(size, bool)
         share = isinstance(found, int | float) and not isinstance(found, bool)
+        share = share and (isinstance(found, float) or abs(found) < 2**1023)
         if not (isinstance(codes, str) and whole and share):
             raise wrong
         tried.append(Tried(codes, size, float(found)))

@@ -236,11 +236,16 @@ def test_hdf5_that_points_elsewhere_is_refused(tmp_path: Path) -> None:
     layout[:] = h5py.VirtualSource(str(tmp_path / "other.hdf5"), "train", (7, 5))
     with h5py.File(path, "w") as file:
         file["link"] = h5py.ExternalLink("other.hdf5", "train")
+        file["folder"] = h5py.ExternalLink("other.hdf5", "/")
+        file["soft"] = h5py.SoftLink("/link")
+        file["plain"] = matrix()
+        file["alias"] = h5py.SoftLink("/plain")
         file.create_virtual_dataset("virtual", layout)
         file.create_dataset("raw", (10, 2), "f4", external=[(str(secret), 0, 80)])
-    for key in ("link", "virtual", "raw"):
+    for key in ("link", "folder/train", "soft", "virtual", "raw"):
         with pytest.raises(FormatError, match="another file"):
             vio.read(path, key=key)
+    assert np.array_equal(vio.read(path, key="alias"), matrix())
 
 
 def test_hdf5_that_claims_what_it_does_not_store(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from vicinal.errors import FormatError
 
+#: Nothing that is measured; what is made of it stays finite.
+LARGEST = 1e30
 _NAMES = {str: "text", bool: "true or false", dict: "an object", list: "a list"}
 
 
@@ -91,12 +93,12 @@ class Fields:
         """Return true or false; false where it is missing."""
         return bool(self._typed(name, bool)) if self.has(name) else False
 
-    def number(self, name: str, low: float = 0, high: float = math.inf) -> float:
+    def number(self, name: str, low: float = 0, high: float = LARGEST) -> float:
         """Return a finite number within the bounds."""
         value = self._take(name)
         return self._number(name, value, low, high)
 
-    def number_or_none(self, name: str, low: float = 0, high: float = math.inf) -> float | None:
+    def number_or_none(self, name: str, low: float = 0, high: float = LARGEST) -> float | None:
         """Return a number, or None where it is missing or null."""
         return self.number(name, low, high) if self.has(name) else None
 
@@ -117,7 +119,7 @@ class Fields:
             return ()
         values = self._typed(name, list)
         return tuple(
-            self._number(f"{name}[{i}]", value, low, math.inf) for i, value in enumerate(values)
+            self._number(f"{name}[{i}]", value, low, LARGEST) for i, value in enumerate(values)
         )
 
     def fields(self, name: str) -> Fields:
@@ -153,7 +155,7 @@ class Fields:
         return value
 
     def _number(self, name: str, value: Any, low: float, high: float) -> float:
-        wanted = f"a number from {low:g}" + (f" to {high:g}" if math.isfinite(high) else "")
+        wanted = f"a number from {low:g}" + (f" to {high:g}" if high < LARGEST else "")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(name, wanted, value)
         try:

@@ -104,7 +104,7 @@ def verify(
     found = file_info(path)
     with progress("B") as report:
         verify_file(path, threads=threads, progress=report)
-    index = open_index(path)
+    index = open_index(path, "load")  # mapped, links and lists are checked as searches meet them
     show(
         f"{safe(path)}: sound. {len(found.sections)} sections, {quantity(found.file_bytes, 'B')}, "
         f"{len(index):,} vectors"

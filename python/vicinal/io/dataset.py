@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vicinal.errors import ArgumentError
 from vicinal.io._check import Array, PathLike, format_error
 from vicinal.io.hdf5 import hdf5_keys, hdf5_metric, read_hdf5, write_hdf5
-from vicinal.io.npy import npz_keys, read_npz
+from vicinal.io.npy import npz_keys, npz_text, read_npz
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
-_METRICS = {"euclidean": "l2", "angular": "cosine", "ip": "ip", "dot": "ip"}
+# The words of ann-benchmarks and of VIBE; "normalized" rows have length one.
+METRICS = {
+    "euclidean": "l2",
+    "l2": "l2",
+    "angular": "cosine",
+    "cosine": "cosine",
+    "normalized": "cosine",
+    "ip": "ip",
+    "dot": "ip",
+}
 _NAMES = {"l2": "euclidean", "cosine": "angular", "ip": "ip"}
 # The names that arrays go by in .npz files, ours first.
 _BASE, _QUERIES = ("base", "train", "vectors"), ("queries", "query", "test")
@@ -44,7 +55,8 @@ def read_dataset(path: PathLike, *, mmap: bool = True) -> Dataset:
     path : path-like
         HDF5 with ``train``, ``test`` and perhaps ``neighbors``, ``distances`` and the attribute
         ``distance``; or npz with ``base`` (``train``, ``vectors``), ``queries`` (``query``,
-        ``test``) and perhaps ``neighbors`` (``gt``, ``truth``).
+        ``test``) and perhaps ``neighbors`` (``gt``, ``truth``) and ``metric``. There "ip" is said
+        of rows that are to be scaled to length one, which is "cosine".
     mmap : bool
         Map what can be mapped.
 
@@ -89,9 +101,9 @@ def write_dataset(path: PathLike, data: Dataset) -> None:
 def _from_hdf5(path: PathLike, mmap: bool) -> Dataset:
     names = hdf5_keys(path)
     given = hdf5_metric(path)
-    if given is not None and given not in _METRICS:
-        raise ValueError(f"{path} has distance {given!r}, wanted one of {', '.join(_METRICS)}")
-    metric = None if given is None else _METRICS[given]
+    if given is not None and given not in METRICS:
+        raise ValueError(f"{path} has distance {given!r}, wanted one of {', '.join(METRICS)}")
+    metric = None if given is None else METRICS[given]
     distances: Array | None = None
     if "distances" in names:
         distances = np.asarray(read_hdf5(path, key="distances", mmap=mmap), np.float32)
@@ -106,22 +118,44 @@ def _from_hdf5(path: PathLike, mmap: bool) -> Dataset:
     )
 
 
-def _from_npz(path: PathLike) -> Dataset:
+class NpzNames(NamedTuple):
+    """Which arrays of an npz file are what, and its metric."""
+
+    names: tuple[str, ...]
+    base: str
+    queries: str
+    truth: str | None
+    metric: str | None
+
+
+def npz_names(path: PathLike) -> NpzNames:
+    """Find base, queries and truth by any of their names; ArgumentError if there are none."""
     names = npz_keys(path)
 
     def pick(choices: tuple[str, ...]) -> str | None:
         return next((name for name in choices if name in names), None)
 
-    base, queries, truth = pick(_BASE), pick(_QUERIES), pick(_TRUTH)
+    base, queries = pick(_BASE), pick(_QUERIES)
     if base is None or queries is None:
-        raise ValueError(
+        raise ArgumentError(
             f"{path} holds {', '.join(names)}; wanted one of {', '.join(_BASE)} "
             f"and one of {', '.join(_QUERIES)}"
         )
+    metric = npz_text(path, "metric") if "metric" in names else None
+    if metric is not None and metric not in METRICS:
+        raise ArgumentError(f"{path} has metric {metric!r}, wanted one of {', '.join(METRICS)}")
+    if metric is not None:
+        metric = "cosine" if metric == "ip" else METRICS[metric]
+    return NpzNames(tuple(names), base, queries, pick(_TRUTH), metric)
+
+
+def _from_npz(path: PathLike) -> Dataset:
+    found = npz_names(path)
     return Dataset(
-        base=read_npz(path, key=base),
-        queries=read_npz(path, key=queries),
-        neighbors=None if truth is None else read_npz(path, key=truth),
+        base=read_npz(path, key=found.base),
+        queries=read_npz(path, key=found.queries),
+        metric=found.metric,
+        neighbors=None if found.truth is None else read_npz(path, key=found.truth),
     )
 
 

@@ -156,6 +156,8 @@ def _dataset(h5py: Any, file: Any, name: str, path: PathLike) -> Any:
     data = file[name]
     if not isinstance(data, h5py.Dataset):
         raise ArgumentError(f"{os.fspath(path)}: {name!r} is a group, wanted a dataset")
+    if data.file.filename != file.filename:  # a soft link may lead through one of those
+        raise format_error(path, 0, f"dataset {name!r} lies in another file")
     if data.is_virtual or data.external:
         raise format_error(path, 0, f"dataset {name!r} keeps its values in another file")
     if data.shape is None or len(data.shape) not in (1, 2):

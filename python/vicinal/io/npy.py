@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from vicinal.errors import ArgumentError, Error
+from vicinal.errors import ArgumentError, Error, FormatError
 from vicinal.io._check import (
     MAX_DEFLATE_RATIO,
     Array,
@@ -27,8 +27,9 @@ from vicinal.io._check import (
     row_slice,
 )
 
-# Names tried, in this order, when an .npz holds several arrays and no key is given.
 _LONGEST_HEADER = 1 << 16  # bytes; numpy's own limit is 10,000 characters
+_LONGEST_TEXT = 4096  # bytes
+# Names tried, in this order, when an .npz holds several arrays and no key is given.
 USUAL_KEYS = ("vectors", "base", "train", "embeddings")
 
 
@@ -104,6 +105,28 @@ def read_npy(path: PathLike, *, mmap: bool = True, rows: Rows = None) -> Array:
     chosen = row_slice(rows, shape[0])
     array = map_array(path, dtype, offset, shape, mmap=mmap, fortran=fortran)[chosen]
     return native(array)
+
+
+def npz_text(path: PathLike, key: str) -> str:
+    """Read a word out of a ``.npz`` file; `read_npz` reads numbers only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(f"{key}.npy")
+            if info.file_size > _LONGEST_TEXT:
+                raise format_error(
+                    path, info.header_offset, f"{key} has {info.file_size} bytes, wanted a word"
+                )
+            with archive.open(info) as file:
+                packed = io.BytesIO(file.read(_LONGEST_TEXT))
+        value = np.lib.format.read_array(packed, allow_pickle=False)
+    except Exception as error:  # numpy and zipfile raise a dozen kinds
+        if isinstance(error, FormatError) or getattr(error, "filename", None) is not None:
+            raise
+        raise format_error(path, 0, f"{key} cannot be read ({error})") from error
+    if value.dtype.kind not in "US" or value.ndim != 0:
+        raise format_error(path, 0, f"{key} is {value.dtype} of shape {value.shape}, wanted a word")
+    text = value.item()
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def write_npy(path: PathLike, array: npt.ArrayLike) -> None:
