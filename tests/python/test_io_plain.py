@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from vicinal import io as vio
 from vicinal.errors import FormatError
+from vicinal.io._check import replacing_file
 
 PLAIN = {
     ".npy": "f4",
@@ -347,6 +348,29 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
         vio.write(path, late)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.bvecs"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
+def test_permissions_and_links_stay(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.bvecs", tmp_path / "link.bvecs"
+    before = os.umask(0o027)
+    try:
+        vio.write(path, matrix("u1"))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640  # of a new file the umask decides
+    path.chmod(0o600)
+    with replacing_file(path):
+        (made,) = tmp_path.glob(".a.bvecs.*.part")
+        assert made.stat().st_mode & 0o777 == 0o600  # while it is written too
+    path.chmod(0o666)
+    vio.write(path, matrix("u1"))
+    assert path.stat().st_mode & 0o777 == 0o666
+    link.symlink_to(path.name)
+    vio.write(link, matrix("u1", rows=2))
+    assert link.is_symlink()
+    assert len(vio.read(path)) == 2
+    assert sorted(tmp_path.iterdir()) == [path, link]
 
 
 def test_suffixes_and_keys(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -144,23 +144,47 @@ def blocks(array: Array, rows: int = BLOCK_ROWS) -> Iterator[Array]:
 
 @contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; move it over, synced, if the block succeeds."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Give a temporary name beside ``path``; move it over, synced, if the block succeeds.
+
+    As with saved indexes, a link stays a link and a file keeps its permissions.
+    """
+    target = Path(os.path.realpath(path))
+    old = target.stat() if target.exists() else None
+    temporary = _beside(target, 0o666 if old is None else 0o600)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp makes private files; what a user writes should follow the umask.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        if old is not None:
+            _hand_on(old, temporary)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _beside(target: Path, mode: int) -> Path:
+    """Make an empty file in the same folder, with these permissions less the umask."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        with contextlib.suppress(FileExistsError), open(path, "xb", opener=opener):
+            return path
+
+
+def _hand_on(old: os.stat_result, path: Path) -> None:
+    """Give a file the owner, group and permissions of another, as far as the system allows."""
+    mode = old.st_mode & 0o777
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            os.chown(path, old.st_uid, old.st_gid)
+        if path.stat().st_gid != old.st_gid:  # its rights must not go to another group
+            mode &= ~0o070
+    with contextlib.suppress(OSError):  # some file systems have none to keep
+        path.chmod(mode)
 
 
 @contextlib.contextmanager
