@@ -172,3 +172,16 @@ def test_sweep() -> None:
     assert points[1].recall == 1.0
     assert points[0].recall <= points[1].recall
     assert all(p.queries_per_second > 0 and p.recall_by_distance is None for p in points)
+
+
+@pytest.mark.parametrize(
+    ("word", "metric"), [("l2", "l2"), ("cosine", "cosine"), ("ip", "cosine"), ("dot", "ip")]
+)
+def test_a_data_set_states_its_metric(tmp_path: Path, word: str, metric: str) -> None:
+    rows = np.eye(4, dtype=np.float32)
+    path = tmp_path / "set.npz"
+    np.savez(path, base=rows, query=rows[:2], metric=np.array(word))
+    assert vicinal.io.read_dataset(path).metric == metric
+    np.savez(path, base=rows, query=rows[:2], metric=np.array("taste"))
+    with pytest.raises(vicinal.ArgumentError, match="metric 'taste', wanted one of euclidean"):
+        vicinal.io.read_dataset(path)
