@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vicinal import FlatIndex, HNSWIndex, evaluate
+from vicinal import ArgumentError, FlatIndex, HNSWIndex, evaluate
+from vicinal.io import read_dataset
 
 
 def plain_recall(found: np.ndarray, true: np.ndarray, k: int) -> list[float]:
@@ -181,7 +183,7 @@ def test_a_data_set_states_its_metric(tmp_path: Path, word: str, metric: str) ->
     rows = np.eye(4, dtype=np.float32)
     path = tmp_path / "set.npz"
     np.savez(path, base=rows, query=rows[:2], metric=np.array(word))
-    assert vicinal.io.read_dataset(path).metric == metric
+    assert read_dataset(path).metric == metric
     np.savez(path, base=rows, query=rows[:2], metric=np.array("taste"))
-    with pytest.raises(vicinal.ArgumentError, match="metric 'taste', wanted one of euclidean"):
-        vicinal.io.read_dataset(path)
+    with pytest.raises(ArgumentError, match="metric 'taste', wanted one of euclidean"):
+        read_dataset(path)
