@@ -107,11 +107,14 @@ def as_count(value: object, argument: str) -> int:
 def as_path(path: Path) -> bytes:
     """Encode a path as the file system wants it."""
     try:
-        return os.fsencode(path)
+        encoded = os.fsencode(path)
     except TypeError:
         raise TypeError(
             f"path must be a string or an os.PathLike, got {type(path).__name__} {path!r}"
         ) from None
+    if b"\0" in encoded:
+        raise ArgumentError(f"path must not hold a null byte, got {encoded!r}")
+    return encoded
 
 
 def format_error(path: str, what: str) -> FormatError:

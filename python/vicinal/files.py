@@ -23,6 +23,9 @@ __all__ = ["FileInfo", "Section", "info", "open", "verify"]
 Mode: TypeAlias = Literal["map", "load"]
 AnyIndex: TypeAlias = FlatIndex | HNSWIndex | IVFIndex | BinaryIndex
 
+#: Of metadata. Settings take some hundred values, five deep.
+MOST_VALUES, DEEPEST = 1 << 18, 32
+
 
 @dataclass(frozen=True)
 class Section:
@@ -112,7 +115,7 @@ def info(path: Path) -> FileInfo:
         version,
         kind,
         parsed,
-        _object(metadata) or metadata,
+        _settings(metadata) or metadata,
         file_bytes,
         tuple(Section(*section) for section in sections),
     )
@@ -201,9 +204,28 @@ def _object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def _settings(metadata: str) -> dict[str, Any] | None:
+    """Read metadata, unless it is so large or so deep that it cannot be ours.
+
+    The compiled part bounds the header itself, to which metadata is but a text.
+    """
+    if sum(map(metadata.count, "[{,")) > MOST_VALUES:
+        return None
+    settings = _object(metadata)
+    return settings if _within(settings, DEEPEST) else None
+
+
+def _within(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        return levels > 0 and all(_within(inner, levels - 1) for inner in value.values())
+    if isinstance(value, list):
+        return levels > 0 and all(_within(inner, levels - 1) for inner in value)
+    return True
+
+
 def _ours(metadata: str) -> dict[str, Any]:
     """Keep settings that this package wrote; the text of others says nothing to us."""
-    settings = _object(metadata)
+    settings = _settings(metadata)
     return settings if settings is not None and "vicinal" in settings else {}
 
 

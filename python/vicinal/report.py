@@ -123,7 +123,7 @@ class BuildReport:
             if fits and "float" in str(kind) and isinstance(value, int):
                 fits = abs(value) < 2**1023  # what no float holds could not be printed
             if not fits:
-                raise ArgumentError(f"report: {name} must be {kind}, got {value!r}")
+                raise ArgumentError(f"report: {name} must be {kind}, got {value!r:.80}")
         return cls(**dict(values))  # type: ignore[arg-type]
 
     def __str__(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,38 @@ def test_a_file_replaced_while_it_is_opened(
     index = vicinal.open(path)
     assert isinstance(index, vicinal.HNSWIndex)
     assert (len(index), index.ef) == (80, 22)
+
+
+DEEP = '{"vicinal": "1", "x": ' + "[" * 900 + "]" * 900 + "}"
+WIDE = '{"vicinal": "1", "x": [' + "{}," * 500_000 + "{}]}"
+
+
+@pytest.mark.parametrize("text", [DEEP, WIDE, DEEP.replace("[", '{"a":').replace("]", "}")])
+def test_metadata_that_cannot_be_ours_stays_text(normal: Any, tmp_path: Path, text: str) -> None:
+    index = vicinal.FlatIndex(DIM)
+    index.add(normal(3, DIM))
+    text = text.replace(":}", ":0}")
+    path = tmp_path / "index"
+    index._core.save(os.fsencode(path), text, None)
+    assert len(vicinal.open(path)) == 3
+    tracemalloc.start()
+    assert vicinal.info(path).metadata == text
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 8 * len(text) + (1 << 20)
+
+
+def test_a_report_of_numbers_that_no_float_holds_is_refused(normal: Any, tmp_path: Path) -> None:
+    index = vicinal.build(normal(50, DIM))
+    assert index.report is not None
+    path = tmp_path / "index"
+    tried = {"tried": [["sq8", 8, 10**400]]}
+    for wrong in ({"recall": 10**400}, {"kind": [0] * 10_000}, tried):
+        settings = {"vicinal": "1", "report": {**index.report.to_dict(), **wrong}}
+        index._core.save(os.fsencode(path), json.dumps(settings), None)
+        with pytest.raises(vicinal.FormatError, match="settings: report") as caught:
+            vicinal.open(path)
+        assert len(str(caught.value)) < len(str(path)) + 300
 
 
 def test_memory_adds_up(kind: Any, normal: Any, tmp_path: Path) -> None:
