@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,13 @@ def test_a_busy_machine_is_named(tmp_path: Path, results: Results) -> None:
     assert report(path, "-o", tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "The machine was busy when the run began (load 1.9 on 2 CPUs)" in page
+
+
+def test_a_bound_beyond_all_measure_is_left_out(results: Results) -> None:
+    bounds = {"read_bytes_per_s": 8e9, "odd_bytes_per_s": 10**400, "huge_s": 1.7e308}
+    table = tables.bounds_table(replace(results.runs[0], bounds=bounds))
+    assert table is not None
+    assert table.rows == (("read", "8.00 GB/s"),)
 
 
 def test_recall_is_never_rounded_up() -> None:

@@ -124,6 +124,8 @@ MISSING = object()
         ("contender.points.1.rates", [10, "x"], 'points[1].rates[1] is "x", wanted a number'),
         ("contender.points.1.rates", [], "a point needs rates, all above 0"),
         ("contender.points.1.rates", [0], "a point needs rates, all above 0"),
+        ("contender.points.1.rates", [1.1e308], "rates[0] is 1.1e+308, wanted a number"),
+        ("dataset.dim", 1e308, "dim is 1e+308, wanted a number"),
         ("contender.points.0.params", "ef=3", 'points[0].params is "ef=3", wanted an object'),
         ("contender.build.seconds", -1, "build.seconds is -1, wanted a number from 0"),
         ("contender.build.seconds", 10**400, "build.seconds is "),

@@ -259,6 +259,49 @@ def test_verify(run: Run, folder: Path, tmp_path: Path) -> None:
     assert "bad.vicinal: at byte" in said
 
 
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_verify_finds_a_link_that_leads_nowhere(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.vicinal"
+    index = vicinal.HNSWIndex(8, links=2)
+    index.add(np.eye(8, dtype=np.float32))
+    index.save(path)
+    data = bytearray(path.read_bytes())
+    (links,) = (s for s in vicinal.info(path).sections if s.name == "links")
+    row = slice(links.offset, links.offset + links.bytes)
+    data[row.start + 3 * 16 : row.start + 3 * 16 + 4] = (0x7FFFFFFE).to_bytes(4, "little")
+    length = int.from_bytes(data[16:24], "little")
+    header = data[64 : 64 + length].replace(
+        f'"crc32c":{links.crc32c}'.encode(), f'"crc32c":{crc32c(data[row])}'.encode()
+    )
+    data[64:4096] = header.ljust(4096 - 64, b"\0")
+    data[12:16] = crc32c(header).to_bytes(4, "little")
+    data[16:24] = len(header).to_bytes(8, "little")
+    data[60:64] = crc32c(data[:60]).to_bytes(4, "little")
+    path.write_bytes(data)
+    vicinal.verify(path)  # all checksums are right
+    said = one_line(run("verify", path))
+    assert "row 3 has a link to 2147483646, which is not there" in said
+
+
+def test_info_of_metadata_nested_deeply(run: Run, tmp_path: Path) -> None:
+    index = vicinal.FlatIndex(3)
+    index.add(np.eye(3, dtype=np.float32))
+    path = tmp_path / "a.vicinal"
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        text = '{"vicinal":"1","x":' + opening * 900 + "0" + closing * 900 + "}"
+        index._core.save(os.fsencode(path), text, None)
+        assert run("info", path).status == 0
+        assert run("info", path, "--json").json["metadata"] == text
+
+
 @pytest.mark.parametrize("verb", ["info", "verify", "search"])
 def test_files_that_are_no_indexes(run: Run, folder: Path, tmp_path: Path, verb: str) -> None:
     more = [folder / "queries.npy"] if verb == "search" else []

@@ -69,6 +69,7 @@ def test_names_with_underscores_are_taken_too() -> None:
         ("inner = 3", "key 'inner' is 3, wanted Inner"),
         ("inner.weight = true", "key 'inner.weight' is True, wanted float"),
         ("x = ", "a.toml: not TOML"),
+        ("x = " + "[" * 5000, "a.toml: not TOML"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, said: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vicinal.bench import wording
+from vicinal.bench._fields import LARGEST
 from vicinal.bench.records import TARGETS, Contender, Kernel, Machine, Run
 from vicinal.bench.results import Study
 from vicinal.bench.sizes import TARGET
@@ -138,7 +139,7 @@ def bounds_table(run: Run) -> Table | None:
     for name, value in run.bounds.items():
         for suffix, scale, unit in _UNITS:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number and name.endswith(suffix):
+            if number and abs(value) < LARGEST and name.endswith(suffix):
                 words = name.removesuffix(suffix).replace("_", " ")
                 rows.append((words, f"{value * scale:,.2f} {unit}"))
                 break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import mmap
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,50 @@ def test_npz_that_says_another_metric_is_refused(
     path = tmp_path / "set.npz"
     np.savez(path, base=base, query=queries, metric=metric)
     with pytest.raises(ValueError, match="metric"):
+        datasets.load(path)
+
+
+def npy(header: str) -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def nested() -> bytes:
+    packed = io.BytesIO()
+    np.savez(packed, metric="l2")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        nested(),
+        npy("{'descr': '<U2', 'shape': (("),
+        npy("{'descr': '|O', 'fortran_order': False, 'shape': ()}") + b"cos\nsystem\n.",
+    ],
+    ids=["nested", "cut", "pickled"],
+)
+def test_npz_whose_metric_is_no_word_is_refused(
+    member: bytes, tmp_path: Path, base: Array, queries: Array
+) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, base=base, query=queries)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("metric.npy", member)
+    with pytest.raises(vicinal.FormatError, match=r"set\.npz.*metric cannot be read"):
+        datasets.load(path)
+
+
+def test_npz_that_begins_before_its_file_is_refused(
+    tmp_path: Path, base: Array, queries: Array
+) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, metric="l2", base=base, query=queries)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06") + 16  # where the directory begins, so all members as well
+    data[end : end + 4] = (int.from_bytes(data[end : end + 4], "little") + 50).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(vicinal.FormatError, match=r"set\.npz"):
         datasets.load(path)
 
 
