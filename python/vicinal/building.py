@@ -104,7 +104,9 @@ def build(
     task = as_task(vectors, metric, recall, memory, build_time, queries, threads, seed, progress)
     names = None if ids is None else as_ids(ids, "ids")
     if names is not None and len(names) != len(task.rows):
-        raise ArgumentError(f"ids has {len(names)} entries; vectors has {len(task.rows)} rows")
+        raise ArgumentError(
+            f"ids has {len(names)} entries; wanted one for each of {len(task.rows)} vectors"
+        )
     plan = planned(task)
     rows, recall, seed = task.rows, task.recall, task.seed
     index = plan.make()

@@ -193,7 +193,9 @@ def test_ids_of_another_length_are_refused_before_anything_is_built(rows: Any) -
     def stages(stage: str, done: int, total: int) -> None:
         raise AssertionError(stage)
 
-    with pytest.raises(vicinal.ArgumentError, match="ids has 3 entries; vectors has 9000 rows"):
+    with pytest.raises(
+        vicinal.ArgumentError, match="ids has 3 entries; wanted one for each of 9000"
+    ):
         vicinal.build(rows, ids=[1, 2, 3], progress=stages)
 
 
