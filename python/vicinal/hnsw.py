@@ -41,7 +41,7 @@ class HNSWIndex(VectorIndex):
     metric : {"l2", "ip", "cosine"}
         Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
     codec : Codec or str
-        What the walk looks at: Float32, Float16, SQ8 or SQ4. Smaller is faster and less exact.
+        What the walk looks at: any but Int8 and Uint8. Smaller is faster and less exact.
     refine : None, "float16" or "float32"
         Finer rows kept beside the codes. They re-rank the last candidates and undo most of what
         the codec lost, for 2 or 4 bytes per dimension.
@@ -450,8 +450,9 @@ class HNSWIndex(VectorIndex):
         self._core.compact(threads, progress)
 
     def reorder(self, *, threads: int | None = None, progress: Progress | None = None) -> None:
-        """Lay neighbours near one another in memory: searches get faster, answers stay the same.
+        """Lay neighbours near one another in memory: searches get faster.
 
+        Answers stay the same, except that where distances of codes tie a walk may go another way.
         Worth it once after a large :meth:`add`, for sets far larger than the processor's cache.
 
         Parameters

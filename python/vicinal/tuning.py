@@ -121,9 +121,9 @@ def tune(
 ) -> Plan:
     """Choose what :func:`vicinal.build` would build, without building it.
 
-    Looks at a sample, which takes about a second; says what it would choose, why, and how much
-    memory that will take. Unless `build_time` is given nothing is timed: the same input gives the
-    same plan.
+    Looks at a sample, which takes about a second, or some seconds if vectors are wide; says what it
+    would choose, why, and how much memory that will take. Unless `build_time` is given nothing is
+    timed: the same input gives the same plan.
 
     Parameters
     ----------

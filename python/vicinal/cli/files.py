@@ -97,7 +97,7 @@ def verify(
         int | None, typer.Option(min=1, max=1024, help="Default: one per processor.")
     ] = None,
 ) -> None:
-    """Read a whole saved index, compare every checksum and check its structure.
+    """Read a whole saved index into memory, compare every checksum, check its structure.
 
     Exit status 1 if anything is wrong.
     """
