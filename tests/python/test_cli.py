@@ -422,12 +422,16 @@ def test_failures_are_one_line(
 def test_what_a_file_says_does_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
     index = vicinal.FlatIndex(3)
     index.add(np.eye(3, dtype=np.float32))
-    note = '{"a": "\\u001b[2J\\u009b1m\\u202e"}'
+    note = '{"a": "\\u001b[2J\\u009b1m\\u202e\\u00e9"}'
     index._core.save(os.fsencode(tmp_path / "x.vicinal"), note, None)
     shown = run("info", str(tmp_path / "x.vicinal"))
     assert shown.status == 0
     assert "\\x1b[2J\\x9b1m\\u202e" in shown.out
     assert not set(shown.out) & {"\x1b", "\x9b", "\u202e"}
+    plain = run("info", str(tmp_path / "x.vicinal"), "--json")
+    assert plain.json["metadata"] == {"a": "\x1b[2J\x9b1m\u202e\u00e9"}
+    assert "\u00e9" in plain.out
+    assert not set(plain.out) & {"\x1b", "\x9b", "\u202e"}
 
 
 def test_traceback_on_demand(folder: Path) -> None:

@@ -267,7 +267,10 @@ def jsonable(value: Any) -> Any:
 
 def emit_json(value: Any, output: Path | None = None) -> None:
     """Write JSON to stdout, or to a file."""
-    emit(json.dumps(jsonable(value), indent=2, ensure_ascii=False) + "\n", output)
+    text = json.dumps(jsonable(value), indent=2, ensure_ascii=False) + "\n"
+    if not text.isascii():  # json spells out no control characters but those of ASCII
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    emit(text, output)
 
 
 def emit(content: str | bytes, output: Path | None = None) -> None:
