@@ -221,7 +221,7 @@ def run_gtest(
             work.append(([*program, some, *output], report))
     print(f"  $ {len(work)} processes of {', '.join(rooms)}", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:
-        counts = list(pool.map(lambda share: run_share(*share, variables), work))
+        counts = list(pool.map(lambda share: run_share(share[0], share[1], variables), work))
     total = (sum(column) for column in zip(Counts(0, 0, 0), *counts, strict=True))
     return ran(Counts(*total), "C++ tests")
 

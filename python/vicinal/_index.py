@@ -97,7 +97,8 @@ class Index:
             How many to use, 1 to 1024. The result does not depend on it.
         progress : callable, optional
             ``progress(stage, done, total)``, about ten times a second; returning False stops with
-            a :class:`~vicinal.CancelledError`. Vectors whose batch was complete stay.
+            a :class:`~vicinal.CancelledError`. Nothing has been added then, but that a graph keeps
+            the batches that it had linked one by one.
 
         Raises
         ------

@@ -60,7 +60,8 @@ def build(
     vectors : array_like, shape (n, dim)
         n >= 1. float64, float32, float16, int8 or uint8 at any strides are read in place.
     metric : {"l2", "ip", "cosine"}
-        Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
+        Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer. "ip" is
+        for vectors whose lengths count; of unit vectors "cosine" gives the same order, sooner.
     recall : float
         Share of the ten true nearest neighbours to find, above 0 and up to 1.
     memory : int, optional

@@ -39,7 +39,8 @@ class HNSWIndex(VectorIndex):
     dim : int
         Numbers per vector, 1 to 32768.
     metric : {"l2", "ip", "cosine"}
-        Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer.
+        Squared Euclidean distance, negative inner product or 1 - cosine: smaller is nearer. "ip" is
+        for vectors whose lengths count; of unit vectors "cosine" gives the same order, sooner.
     codec : Codec or str
         What the walk looks at: any but Int8 and Uint8. Smaller is faster and less exact.
     refine : None, "float16" or "float32"
