@@ -30,7 +30,7 @@ def needed(module: str, package: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"reports need the package {package}: pip install 'vicinal[report]'"
+            f"reports need the package {package}: pip install jinja2 vl-convert-python"
         ) from error
 
 
@@ -80,7 +80,7 @@ def write_figures(
     Raises
     ------
     ImportError
-        vl-convert-python is missing: ``pip install 'vicinal[report]'``.
+        vl-convert-python is missing: ``pip install jinja2 vl-convert-python``.
     """
     look = Look(Palette(results.contenders), page=False)
     figures = [figure for group in figures_of(results, look).values() for figure in group]

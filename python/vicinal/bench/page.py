@@ -46,7 +46,7 @@ def write_page(
     Raises
     ------
     ImportError
-        A package is missing: ``pip install 'vicinal[report]'``.
+        A package is missing: ``pip install jinja2 vl-convert-python``.
     """
     if progress is not None:
         progress("page", 0, 1)
@@ -73,7 +73,7 @@ def make_page(results: Results, *, command: Sequence[str]) -> str:
     Raises
     ------
     ImportError
-        A package is missing: ``pip install 'vicinal[report]'``.
+        A package is missing: ``pip install jinja2 vl-convert-python``.
     """
     jinja2: Any = needed("jinja2", "jinja2")
     markup: Any = needed("markupsafe", "jinja2").Markup

@@ -5,7 +5,7 @@
 ['coco-i2i-512-angular', 'coco-t2i-512-angular']
 
 `load` gives base, queries and true neighbours of a named set or of a local file; `fetch` only gets
-the files. Downloads need ``pip install 'vicinal[datasets]'``.
+the files. Downloads need ``pip install pooch``.
 
 What a server sends is not trusted more than any other file: the readers of `vicinal.io` check all
 sizes and ids. Hardly any of these sets comes with a published checksum. Where none is known, the

@@ -56,7 +56,7 @@ def cache_folder() -> Path:
     Raises
     ------
     ImportError
-        VICINAL_DATA is not set and pooch is missing: ``pip install 'vicinal[datasets]'``.
+        VICINAL_DATA is not set and pooch is missing: ``pip install pooch``.
     """
     given = os.environ.get("VICINAL_DATA")
     if given:
@@ -112,7 +112,7 @@ def fetch(
     HashError
         A file is not what it should be. A ``DatasetError``.
     ImportError
-        pooch is missing: ``pip install 'vicinal[datasets]'``.
+        pooch is missing: ``pip install pooch``.
     """
     found = fetch_files(
         find(name, registry),
@@ -290,9 +290,7 @@ def _pooch() -> Any:
     try:
         return importlib.import_module("pooch")
     except ImportError as error:
-        raise ImportError(
-            "data sets need the package pooch: pip install 'vicinal[datasets]'"
-        ) from error
+        raise ImportError("data sets need the package pooch: pip install pooch") from error
 
 
 @contextlib.contextmanager

@@ -33,14 +33,14 @@ def format_error(path: PathLike, offset: int, what: str) -> FormatError:
     return error
 
 
-def optional(module: str, extra: str) -> ModuleType:
+def optional(module: str) -> ModuleType:
     """Import a package that only some formats need, or say how to get it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise ImportError(
-            f"this format needs the package {package}: pip install 'vicinal[{extra}]'"
+            f"this format needs the package {package}: pip install {package}"
         ) from error
 
 

@@ -68,7 +68,7 @@ def read_table(
     ValueError
         No such column, a column of another type, or a choice to be made between several.
     ImportError
-        pyarrow is missing: ``pip install 'vicinal[parquet]'``.
+        pyarrow is missing: ``pip install pyarrow``.
 
     References
     ----------
@@ -105,12 +105,12 @@ def write_table(
     ValueError
         Not 2-D, dim 0, another type of number, or ids of another length.
     ImportError
-        pyarrow is missing: ``pip install 'vicinal[parquet]'``.
+        pyarrow is missing: ``pip install pyarrow``.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in PARQUET_SUFFIXES + ARROW_SUFFIXES:
         raise ValueError(f"suffix is {suffix!r}, wanted .parquet, .pq, .feather, .arrow or .ipc")
-    pa: Any = optional("pyarrow", "parquet")
+    pa: Any = optional("pyarrow")
     data = as_matrix(array)
     if data.shape[1] == 0:
         raise ValueError("array has rows of width 0, wanted 1 or more")
@@ -126,7 +126,7 @@ def write_table(
     schema = pa.schema([*fields, (key or "vector", pa.list_(value_type, data.shape[1]))])
     with replacing(path) as temporary:
         if suffix in PARQUET_SUFFIXES:
-            parquet: Any = optional("pyarrow.parquet", "parquet")
+            parquet: Any = optional("pyarrow.parquet")
             writer: Any = parquet.ParquetWriter(temporary, schema)
             step = _BATCH_ROWS
         else:
@@ -165,7 +165,7 @@ def read_column(path: PathLike, key: str, *, rows: Rows = None) -> npt.NDArray[n
 def _opened(path: PathLike) -> Iterator[tuple[Any, Any]]:
     """Open a table; gives pyarrow and the table. What pyarrow trips over is a FormatError."""
     suffix = Path(path).suffix.lower()
-    pa: Any = optional("pyarrow", "parquet")
+    pa: Any = optional("pyarrow")
     file_bytes(path)
     try:
         opened = _Parquet(path) if suffix in PARQUET_SUFFIXES else _Ipc(pa, path)
@@ -185,7 +185,7 @@ class _Parquet:
     """A Parquet file as a number of rows, a schema and batches."""
 
     def __init__(self, path: PathLike) -> None:
-        parquet: Any = optional("pyarrow.parquet", "parquet")
+        parquet: Any = optional("pyarrow.parquet")
         self.file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
         self.schema = self.file.schema_arrow
         self.rows = int(self.file.metadata.num_rows)

@@ -56,13 +56,13 @@ def read_hdf5(
     ValueError
         No such dataset; the message lists those there are.
     ImportError
-        h5py is missing: ``pip install 'vicinal[hdf5]'``.
+        h5py is missing: ``pip install h5py``.
 
     References
     ----------
     Aumueller, Bernhardsson and Faithfull, Information Systems 87, 2020; ann-benchmarks.com.
     """
-    h5py: Any = optional("h5py", "hdf5")
+    h5py: Any = optional("h5py")
     size = file_bytes(path)
     name = "train" if key is None else key
     try:
@@ -85,7 +85,7 @@ def read_hdf5(
 
 def hdf5_metric(path: PathLike) -> str | None:
     """Return the attribute ``distance`` of an HDF5 file, or None."""
-    h5py: Any = optional("h5py", "hdf5")
+    h5py: Any = optional("h5py")
     file_bytes(path)
     try:
         with h5py.File(path, "r") as file:
@@ -101,7 +101,7 @@ def hdf5_metric(path: PathLike) -> str | None:
 
 def hdf5_keys(path: PathLike) -> list[str]:
     """List the names of the datasets at the top of an HDF5 file."""
-    h5py: Any = optional("h5py", "hdf5")
+    h5py: Any = optional("h5py")
     file_bytes(path)
     try:
         with h5py.File(path, "r") as file:
@@ -128,9 +128,9 @@ def write_hdf5(
     Raises
     ------
     ImportError
-        h5py is missing: ``pip install 'vicinal[hdf5]'``.
+        h5py is missing: ``pip install h5py``.
     """
-    h5py: Any = optional("h5py", "hdf5")
+    h5py: Any = optional("h5py")
     named = arrays if isinstance(arrays, dict) else {"train": arrays}
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         if distance is not None:

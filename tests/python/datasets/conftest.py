@@ -24,7 +24,7 @@ def content() -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[FileServer]:
-    pytest.importorskip("pooch", reason="pip install 'vicinal[datasets]'")
+    pytest.importorskip("pooch", reason="pip install pooch")
     with serving() as found:
         yield found
 

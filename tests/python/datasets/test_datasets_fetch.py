@@ -20,7 +20,7 @@ import vicinal
 from vicinal import datasets
 from vicinal.datasets import DatasetError, transfer
 
-pooch = pytest.importorskip("pooch", reason="pip install 'vicinal[datasets]'")
+pooch = pytest.importorskip("pooch", reason="pip install pooch")
 
 NAME = "sift-128-euclidean"
 FILE = f"{NAME}.hdf5"
