@@ -40,9 +40,10 @@ def as_vectors(values: npt.ArrayLike, argument: str) -> Array:
         return array.astype(np.float32 if size <= 2 else np.float64)
     if kind == "f":
         return array.astype(np.float32 if size <= 4 else np.float64)
+    hint = "; make one array of the rows first: numpy.stack(...)" if kind == "O" else ""
     raise TypeError(
         f"{argument} holds {array.dtype}; wanted float64, float32, float16, int8 or uint8, "
-        "or other integers or floats"
+        f"or other integers or floats{hint}"
     )
 
 

@@ -48,7 +48,7 @@ class Index:
 
     @property
     def metric(self) -> str:
-        """What is measured: "l2", "ip" or "cosine"."""
+        """What is measured: "l2", "ip" or "cosine"; of bits "hamming" or "jaccard"."""
         return self._core.metric
 
     @property

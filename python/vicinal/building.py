@@ -67,7 +67,8 @@ def build(
     memory : int, optional
         Most bytes that the index may take, without what searches take for themselves (about two
         bytes per vector and thread). Where they are too few for the graph above, it gets half as
-        many links, then no refine store, then shorter codes: see :func:`vicinal.tune`.
+        many links, then no refine store but 8 bits per dimension, then 4: see
+        :func:`vicinal.tune`.
     build_time : float, optional
         Seconds that the call should take at most, by a forecast: graphs of a sample are built and
         timed, the first with the usual effort and each with less. If none would be ready in time,

@@ -136,10 +136,13 @@ class Calibration:
         effort = curve.effort(share)
         if effort is None:
             best = int(np.argmax(curve.fitted))
+            further = f"calibrate(recall={share:g}) looks further; else "
+            if share == 1:
+                further = "only exact search promises all; "
             raise ArgumentError(
                 f"recall of {share:g} was not reached for k {curve.k}: {curve.fitted[best]:.4f} at "
-                f"ef {curve.ef[best]} is the most measured. calibrate(recall={share:g}) looks "
-                "further; else ask for less, or build with more links or a finer codec"
+                f"ef {curve.ef[best]} is the most measured. {further}ask for less, or build with "
+                "more links or a finer codec"
             )
         return effort
 

@@ -28,4 +28,4 @@ __all__ = [
 
 
 class RecallWarning(UserWarning):
-    """An index was built, but did not reach the recall that was asked for."""
+    """The recall asked for was not reached, or may not be: the index has changed since."""

@@ -217,9 +217,9 @@ class HNSWIndex(VectorIndex):
         slack : float, optional
             Ends the search for a query sooner, where it is easy: once every candidate left is more
             than (1 + slack) times as far as the k-th nearest found. From 0 to 1000; 0.02 to 0.15 is
-            usual. Twice the ef and some slack find as much as ef alone in less time. :attr:`slack`
-            if neither `ef` nor `slack` is given. Not for inner products; no effect where vectors
-            are removed or not allowed.
+            usual. 1.6 times the ef and some slack find as much as ef alone in less time.
+            :attr:`slack` if neither `ef` nor `slack` is given. Not for inner products; no effect
+            where vectors are removed or not allowed.
         recall : float, optional
             Instead of `ef` and `slack`: the least of both that found this share of the true
             neighbours when the index was calibrated, that is without `allow`. See

@@ -31,8 +31,8 @@ class Neighbors(NamedTuple):
     ids : ndarray of int64, shape (q, k)
         Missing places hold -1.
     distances : ndarray of float32, shape (q, k)
-        Smaller is nearer: squared L2, negative inner product or 1 - cosine. Missing places hold
-        inf.
+        Smaller is nearer: squared L2, negative inner product, 1 - cosine, differing bits or
+        1 - Jaccard. Missing places hold inf.
     """
 
     ids: Ids

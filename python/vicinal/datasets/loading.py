@@ -114,8 +114,8 @@ def load(
     entry = find(text, registry)
     if not entry.loadable:
         raise ArgumentError(
-            f"{entry.name} is compared by {entry.metric}, which this library does not have; "
-            "fetch() gets the file"
+            f"{entry.name} is compared by {entry.metric}; load() reads sets under l2, ip and "
+            "cosine. fetch() gets the file, and vicinal.BinaryIndex holds bits"
         )
     if metric is not None and metric != entry.metric:
         raise ArgumentError(f"metric is {metric!r}, but {entry.name} is under {entry.metric!r}")
