@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ class PQ(Codec):
     anisotropic: bool = False
 
     def __post_init__(self) -> None:
-        _whole("parts", self.parts, 1, 32768)
+        _whole(self, "parts", 1, 32768)
         _one_of("bits", self.bits, (8, 4))
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
@@ -212,8 +213,8 @@ class RQ(Codec):
     beam: int = 5
 
     def __post_init__(self) -> None:
-        _whole("levels", self.levels, 1, 256)
-        _whole("beam", self.beam, 1, 64)
+        _whole(self, "levels", 1, 256)
+        _whole(self, "beam", 1, 64)
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
         return (self.name, self.levels, 8, self.beam, 0)
@@ -251,9 +252,9 @@ class RaBitQ(Codec):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _whole("bits", self.bits, 1, 8)
+        _whole(self, "bits", 1, 8)
         _one_of("levels", self.levels, _LEVELS)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+        _whole(self, "seed", 0, 2**63 - 1)
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
         return (self.name, 0, self.bits, _LEVELS.index(self.levels), self.seed)
@@ -284,7 +285,7 @@ class SignBits(Codec):
 
     def __post_init__(self) -> None:
         _one_of("threshold", self.threshold, _THRESHOLDS)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+        _whole(self, "seed", 0, 2**63 - 1)
 
     def key(self) -> tuple[str, int, int, int, int]:  # noqa: D102
         return (self.name, 0, 1, _THRESHOLDS.index(self.threshold), self.seed)
@@ -294,11 +295,15 @@ class SignBits(Codec):
         return f"signs{threshold}{f'+seed{self.seed}' if self.seed else ''}"
 
 
-def _whole(what: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _whole(params: object, what: str, least: int, most: int) -> None:
+    """Make an int of whatever is one, as numpy's are."""
+    value = getattr(params, what)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{what} must be a whole number, got {type(value).__name__} {value!r}")
-    if not least <= value <= most:
-        raise ArgumentError(f"{what} must be {least} to {most}, got {value}")
+    number = operator.index(value)
+    if not least <= number <= most:
+        raise ArgumentError(f"{what} must be {least} to {most}, got {number}")
+    object.__setattr__(params, what, number)
 
 
 def _one_of(what: str, value: object, choices: tuple[object, ...]) -> None:

@@ -215,3 +215,12 @@ def test_codes_of_another_width(rows: npt.NDArray[Any]) -> None:
         trained.decode(np.zeros((2, 3), np.float32))
     with pytest.raises(vicinal.DimensionError, match="vectors has 5 columns"):
         trained.encode(np.zeros((2, 5), np.float32))
+
+
+def test_numpy_integers_are_whole_numbers() -> None:
+    made = vicinal.PQ(parts=np.int64(8))  # type: ignore[arg-type]
+    assert made == vicinal.PQ(parts=8)
+    assert type(made.parts) is int
+    assert vicinal.RaBitQ(np.uint8(4), seed=np.int32(3)) == vicinal.RaBitQ(4, seed=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="parts must be a whole number"):
+        vicinal.PQ(parts=8.0)  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "vicinal/cluster.h"
 #include "vicinal/binary.h"
+#include "vicinal/cluster.h"
+#include "vicinal/codec.h"
 #include "vicinal/control.h"
 #include "vicinal/cpu.h"
 #include "vicinal/errors.h"
@@ -9,10 +10,11 @@
 #include "vicinal/flat.h"
 #include "vicinal/hnsw.h"
 #include "vicinal/idset.h"
-#include "vicinal/medoids.h"
 #include "vicinal/ivf.h"
+#include "vicinal/medoids.h"
 #include "vicinal/memory.h"
 #include "vicinal/transform.h"
 #include "vicinal/types.h"
+#include "vicinal/vector_codec.h"
 #include "vicinal/version.h"
 #include "vicinal/view.h"
