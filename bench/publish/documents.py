@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+
+from bench.recall.command import without_folders
 
 from vicinal.bench import tables
 from vicinal.bench.charts import figures_of
@@ -131,24 +131,6 @@ def _made_by(command: str) -> str:
 def _commands(runs: Iterable[Run]) -> str:
     lines = dict.fromkeys(without_folders(run.command) for run in runs)
     return "\n".join(["```bash", *lines, "```"])
-
-
-def without_folders(command: str) -> str:
-    """Shorten absolute paths to their last part: where files lay is nobody's business.
-
-    >>> without_folders("python -m bench.recall /data/a.npz --json=/tmp/b.jsonl")
-    'python -m bench.recall a.npz --json=b.jsonl'
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = command.split()
-    short = []
-    for word in words:
-        name, equals, value = word.rpartition("=")
-        value = PurePosixPath(value).name if value.startswith("/") else value
-        short.append(f"{name}{equals}{value}")
-    return " ".join(shlex.join(short).split())
 
 
 def _picture(figure: Figure, folder: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from . import datasets, machine, peers, report
+from .command import without_folders
 from .results import Record
 from .rounds import Settings
 
@@ -83,9 +84,8 @@ def main(arguments: list[str]) -> int:
         adapters=tuple(options.adapters),
     )
     print(report.how(settings), flush=True)
-    record = Record(
-        options.json, shlex.join(["python", "-m", "bench.recall", *arguments]), settings
-    )
+    command = without_folders(shlex.join(["python", "-m", "bench.recall", *arguments]))
+    record = Record(options.json, command, settings)
     try:
         dims = sorted({datasets.shape(data)[1] for data in options.data}) if options.machine else []
         record.begin(machine.measure(options.machine, dims) if options.machine else None, dims)

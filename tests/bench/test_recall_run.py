@@ -66,6 +66,10 @@ def of_kind(lines: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]
 def test_the_run_comes_first_and_names_what_it_measured(run: tuple[str, Any]) -> None:
     first, second = run[1][:2]
     assert (first["kind"], first["format"]) == ("run", "vicinal-bench/1")
+    assert first["command"].startswith(
+        "python -m bench.recall small.npz --adapters=recall_adapters"
+    )
+    assert "/" not in first["command"]  # where files lay is nobody's business
     assert first["settings"]["time_limit_s"] == SECONDS
     assert first["settings"]["mode"] == "batch"
     assert first["machine"]["cpus"] == os.cpu_count()

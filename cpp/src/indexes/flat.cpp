@@ -44,19 +44,11 @@ void FlatIndex::Impl::publish(Snapshot next) {
 }
 
 bool FlatIndex::Impl::contains(std::int64_t id) const {
-  bool found = false;
-  with_ids([&](const View&, const auto& find) { found = find(id) != kNoRow; });
-  return found;
+  return row_ids_.contains([this] { return view(); }, id);
 }
 
 void FlatIndex::Impl::get(std::int64_t id, float* out) const {
-  View at;
-  std::uint32_t row = kNoRow;
-  with_ids([&](const View& now, const auto& find) {
-    at = now;
-    row = find(id);
-  });
-  if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  const auto [at, row] = row_ids_.row_of([this] { return view(); }, id);
   std::vector<std::byte> room(at->packed ? at->codec->stride() : 0);
   at->codec->decode(at->codes(row, room.data()), 1, out, dim);
 }

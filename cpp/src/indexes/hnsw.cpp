@@ -81,13 +81,7 @@ void HnswIndex::Impl::set_codecs(std::shared_ptr<const Codec> codec,
 const Snapshot HnswIndex::Impl::View::kNothing;
 
 void HnswIndex::Impl::get(std::int64_t id, float* out) const {
-  View now;
-  std::uint32_t row = kNoRow;
-  with_ids([&](const View& at, const auto& find) {
-    now = at;
-    row = find(id);
-  });
-  if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  const auto [now, row] = row_ids_.row_of([this] { return view(); }, id);
   const Codec& codec = refine ? *refine : *now.codec;
   const Buffer& store = refine ? now.at->state->refine : now.at->state->codes;
   codec.decode(store.data() + std::size_t{row} * codec.stride(), 1, out, dim);
@@ -122,9 +116,7 @@ void HnswIndex::compact(const RunOptions& run) { impl_->compact(run); }
 void HnswIndex::reorder(const RunOptions& run) { impl_->reorder(run); }
 
 bool HnswIndex::contains(std::int64_t id) const {
-  bool found = false;
-  impl_->with_ids([&](const Impl::View&, const auto& find) { found = find(id) != kNoRow; });
-  return found;
+  return impl_->contains(id);
 }
 void HnswIndex::get(std::int64_t id, float* out) const { impl_->get(id, out); }
 

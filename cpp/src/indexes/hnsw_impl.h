@@ -63,6 +63,9 @@ struct HnswIndex::Impl {
     row_ids_.with([this] { return view(); }, use);
   }
   std::size_t id_map_bytes() const { return row_ids_.bytes(); }
+  bool contains(std::int64_t id) const {
+    return row_ids_.contains([this] { return view(); }, id);
+  }
   void get(std::int64_t id, float* out) const;
 
   // hnsw_change.cpp

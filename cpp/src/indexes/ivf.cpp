@@ -90,9 +90,7 @@ void IvfIndex::Impl::publish(Snapshot next) {
 }
 
 bool IvfIndex::Impl::contains(std::int64_t id) const {
-  bool found = false;
-  with_ids([&](const View&, const auto& find) { found = find(id) != kNoRow; });
-  return found;
+  return row_ids_.contains([this] { return view(); }, id);
 }
 
 IvfIndex::Impl::View IvfIndex::Impl::rows_of(const std::int64_t* ids, std::size_t count,
@@ -109,13 +107,7 @@ IvfIndex::Impl::View IvfIndex::Impl::rows_of(const std::int64_t* ids, std::size_
 }
 
 void IvfIndex::Impl::get(std::int64_t id, float* out) const {
-  View now;
-  std::uint32_t row = kNoRow;
-  with_ids([&](const View& at, const auto& find) {
-    now = at;
-    row = find(id);
-  });
-  if (row == kNoRow) throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+  const auto [now, row] = row_ids_.row_of([this] { return view(); }, id);
   const Model& model = *now->model;
   if (model.refine) {
     const std::size_t stride = model.refine->stride();

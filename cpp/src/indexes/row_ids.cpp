@@ -11,6 +11,10 @@ void refuse_id(std::size_t place, std::int64_t id, const char* why) {
   throw ArgumentError("ids[" + std::to_string(place) + "] is " + std::to_string(id) + why);
 }
 
+void refuse_id(std::int64_t id) {
+  throw ArgumentError("id " + std::to_string(id) + " is not in this index");
+}
+
 bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first) {
   if (count == 0) return true;
   if (ids[0] < 0 || static_cast<std::uint64_t>(ids[0]) < first) return false;

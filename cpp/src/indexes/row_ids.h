@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
 #include <vector>
 
 #include "base/id_map.h"
@@ -13,6 +14,9 @@ namespace vicinal::indexes {
 
 /// An ArgumentError about ids[place], which is `id`.
 [[noreturn]] void refuse_id(std::size_t place, std::int64_t id, const char* why);
+
+/// An ArgumentError about an id that is not there.
+[[noreturn]] void refuse_id(std::int64_t id);
 
 /// Whether new ids rise, beginning at `first` or above.
 bool ids_rise(const std::int64_t* ids, std::size_t count, std::uint64_t first);
@@ -70,6 +74,22 @@ class RowIds {
     const auto at = now();
     if (!at->numbered()) take_in(*at);
     use(at, Finder<decltype(at)>{at, map_});
+  }
+
+  template <class Now>
+  bool contains(const Now& now, std::int64_t id) const {
+    bool found = false;
+    with(now, [&](const auto&, const auto& find) { found = find(id) != kNoRow; });
+    return found;
+  }
+
+  /// The snapshot of this moment and its row of that id. Throws ArgumentError if there is none.
+  template <class Now>
+  auto row_of(const Now& now, std::int64_t id) const {
+    std::pair<decltype(now()), std::uint32_t> found;
+    with(now, [&](const auto& at, const auto& find) { found = {at, find(id)}; });
+    if (found.second == kNoRow) refuse_id(id);
+    return found;
   }
 
   std::size_t bytes() const {
